@@ -16,6 +16,7 @@ from actors.orders.parts import nothing_left
 from actors.orders.update_order import trim
 from actors.tools import Tools
 from adapters.documents import Taken
+from domain.deadlines import wait_for_day_s
 from domain.dispatch import AT_WAREHOUSE, DocumentRefusal, PlacementStatus
 from domain.errors import Misconfigured, Refused, Throttled, Transient
 from domain.holds import OUTCOME_UNKNOWN, HoldCode
@@ -112,6 +113,7 @@ class DispatchStep:
                 continue
             order = orders[row.order_id]
             let_pass = waivers.get(row.fulfillment_order_id, ())
+            seen_before = row.is_asked_about or row.status in AT_WAREHOUSE
             intents.append(
                 Undispatched(
                     _ref_of(row),
@@ -120,7 +122,8 @@ class DispatchStep:
                     document_of(
                         row.reference or document_reference(row.key, row.number, row.ended + 1), order, row, mine, lines
                     ),
-                    seen_before=row.is_asked_about or row.status in AT_WAREHOUSE,
+                    seen_before=seen_before,
+                    asks_first=seen_before or self._would_double(row.location or ""),
                     may_place=row.state in STEP.works_in and row.status not in AT_WAREHOUSE,
                     is_placed=row.status in AT_WAREHOUSE,
                     checked_s=_checked_s(row, mine),
@@ -150,8 +153,17 @@ class DispatchStep:
             return None
         if not lines:
             return nothing_left(ref)
-        later = _not_yet(row, is_outdated=is_outdated)
+        later = self._not_yet(row, is_outdated=is_outdated)
         return None if later is None else Finished(ref, later)
+
+    def _not_yet(self, row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
+        """Why a document that may be placed must wait; None: it need not."""
+        if is_outdated:
+            return Later("order_changed")
+        shop = self.tools.directory.shops.get(row.key.account)
+        waits = shop is not None and shop.presale_waits
+        early_s = wait_for_day_s(row.early_s, is_read=row.is_day_read, presale_waits=waits)
+        return Later("before_ship_from", after_s=early_s) if early_s > 0 else None
 
     def _why_left_alone(self, row: UndispatchedRow, packages: Sequence[KnownPackage]) -> str:
         """Why nothing is said to the warehouse; empty where something is. Of unknown locations the call says it."""
@@ -166,6 +178,14 @@ class DispatchStep:
         # Label makes it due again.
         is_ready = known.books_waybill or (bool(packages) and all(package.is_booked for package in packages))
         return "" if is_ready or not is_configured else "not_labelled"
+
+    def _would_double(self, location: str) -> bool:
+        """Whether the warehouse, asked to take what it has, would take it twice.
+
+        What we know of no call may be there all the same: of a document that was placed after a restored backup.
+        """
+        known = self.tools.capabilities(location)
+        return known.can_find and not known.is_idempotent
 
     def _intent(self, one: Undispatched) -> PlacementIntent:
         generation = int(one.reference.rpartition("-")[2])
@@ -232,7 +252,8 @@ class DispatchStep:
     def _taken(self, one: Undispatched, outcome: Taken | Underway, told: Sequence[NewWork]) -> Finished:
         ref = one.ref
         their_id = outcome.found.their_id if isinstance(outcome, Underway) else outcome.their_id
-        facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": one.seen_before}
+        was_there = one.seen_before or isinstance(outcome, Underway)
+        facts = {"location": one.location, "document": one.reference, "their_id": their_id, "adopted": was_there}
         if ref.state is State.CLOSED:
             unwanted = Hold(HoldCode.UNWANTED_DOCUMENT, {"location": one.location, "document": one.reference})
             return Finished(ref, Done(facts=facts), holds=(unwanted,))
@@ -281,13 +302,6 @@ class DispatchStep:
 def dispatch(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
-
-
-def _not_yet(row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
-    """Why a document that may be placed must wait; None: it need not."""
-    if is_outdated:
-        return Later("order_changed")
-    return Later("before_ship_from", after_s=row.early_s) if row.early_s > 0 else None
 
 
 def _ref_of(row: UndispatchedRow) -> SubjectRef:

@@ -14,6 +14,7 @@ from actors.orders.update_order import trim
 from actors.parcels.waybill_calls import NothingBooked, Unlabelled, WaybillCalls
 from actors.tools import Tools
 from adapters.ports import Waybill
+from domain.deadlines import wait_for_day_s
 from domain.errors import (
     Misconfigured,
     Refused,
@@ -108,8 +109,8 @@ class LabelStep:
                 finished.append(nothing_left(ref))
             elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
                 finished.append(Finished(ref, Later("order_changed")))
-            elif row.early_s > 0 and may_book and row.status != "booked" and not row.is_asked_about:
-                finished.append(Finished(ref, Later("before_ship_from", after_s=row.early_s)))
+            elif may_book and row.status != "booked" and not row.is_asked_about and (early_s := self._early_s(row)) > 0:
+                finished.append(Finished(ref, Later("before_ship_from", after_s=early_s)))
             elif row.status == "booked" or not (may_book or row.is_asked_about):
                 finished.append(Finished(ref, Done(facts={"left_alone": row.status or row.state})))
             elif row.busy_s > 0:
@@ -122,6 +123,11 @@ class LabelStep:
         if may_be_called:
             intend_shipments(tx, map(self._intent, may_be_called))
         return Intended(intents, finished)
+
+    def _early_s(self, row: UnlabelledRow) -> float:
+        shop = self.tools.directory.shops.get(row.key.account)
+        waits = shop is not None and shop.presale_waits
+        return wait_for_day_s(row.early_s, is_read=row.is_day_read, presale_waits=waits)
 
     def _intent(self, one: Unlabelled) -> Intent:
         generation = int(one.reference.rpartition("-")[2])

@@ -1,7 +1,7 @@
 """writeback: the platform hears the tracking number, and is read back until it shows it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from infra.tables.writebacks import (
     WritebackEnd,
     WritebackRow,
     begin_writebacks,
+    divided_lines,
     end_writebacks,
     leave_untold,
     load_writebacks,
@@ -63,7 +64,8 @@ _CLEAR = (Transient, Throttled, Refused, Misconfigured)
 class PendingWriteback:
     """A package whose number the platform must hear. `seen_before`: it may have heard already.
 
-    Without `may_tell` the order is held: the platform is asked what it has heard, and told nothing.
+    Without `may_tell` the order is held: the platform is asked what it has heard, and told nothing. `others`: waybills
+    of ours that hold pieces of the same lines.
     """
 
     ref: SubjectRef
@@ -71,14 +73,19 @@ class PendingWriteback:
     handover: Handover
     seen_before: bool
     may_tell: bool = True
+    others: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """The platform shows our number. `written_now`: by this call. `changed_at`: the order's, on the platform."""
+    """The platform shows our number. `written_now`: by this call. `changed_at`: the order's, on the platform.
+
+    `shown_as`: the platform shows divided lines under this other number of ours, for it has room for one number a line.
+    """
 
     written_now: bool
     changed_at: datetime | None = None
+    shown_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ class WritebackStep:
             else:
                 taken.add(row.order_id)
                 intents.append(_pending(ref, row, may_tell=row.package_id not in held))
+        intents = _with_divided(tx, intents)
         leave_untold(tx, [row.package_id for row in rows if row.package_id in held and not row.is_asked_about])
         if intents:
             ids = [one.ref.subject_id for one in intents]
@@ -192,7 +200,8 @@ def _result_of(one: PendingWriteback, answer: object) -> Result:
     if isinstance(answer, Exception):
         return Failed(one.ref, answer)
     assert isinstance(answer, Confirmed)
-    return Finished(one.ref, Done(facts={"waybill": one.handover.waybill, "told_now": answer.written_now}))
+    facts = {"waybill": one.handover.waybill, "told_now": answer.written_now}
+    return Finished(one.ref, Done(facts=facts | ({"shown_as": answer.shown_as} if answer.shown_as else {})))
 
 
 async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -> Confirmed | NothingTold:
@@ -221,6 +230,8 @@ async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -
         raise UnknownOutcome("told_not_read_back", "told, but the platform could not be read back") from error
     if _shows(status, one.handover):
         return Confirmed(written_now=written_now, changed_at=status.changed_at)
+    if shown_as := _shown_as(status, one):
+        return Confirmed(written_now=written_now, changed_at=status.changed_at, shown_as=shown_as)
     if not written_now and _shows_other(status, one.handover):
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
     if not written_now and status.state is PlatformState.CLOSED:
@@ -248,6 +259,32 @@ def _shows(status: PlatformStatus, handover: Handover) -> bool:
 def _shows_other(status: PlatformStatus, handover: Handover) -> bool:
     others = [shipment for shipment in status.shipments if shipment.waybill != handover.waybill]
     return any(not shipment.line_ids or handover.lines.keys() & set(shipment.line_ids) for shipment in others)
+
+
+def _shown_as(status: PlatformStatus, one: PendingWriteback) -> str:
+    """The other number of ours under which the platform shows the package's lines, all of which are divided; or empty.
+
+    The platform took the number, or refuses it because it took those lines before: more cannot be told.
+    """
+    lines, divided = one.handover.lines.keys(), one.handover.divided
+    known = lines if status.line_ids is None else lines & set(status.line_ids)
+    shown = {shipment.waybill for shipment in status.shipments if known & set(shipment.line_ids)}
+    return min(shown) if shown and shown <= one.others and known <= divided else ""
+
+
+def _with_divided(tx: Connection, intents: Sequence[PendingWriteback]) -> list[PendingWriteback]:
+    """The same intents; those of packages with a part of a line with what the platform has heard of the rest."""
+    divided = divided_lines(tx, [one.ref.subject_id for one in intents if one.handover.divided])
+    return [
+        replace(
+            one,
+            handover=replace(one.handover, completes=found.completes & one.handover.divided),
+            others=found.others,
+        )
+        if (found := divided.get(one.ref.subject_id)) is not None
+        else one
+        for one in intents
+    ]
 
 
 def _pending(ref: SubjectRef, row: WritebackRow, *, may_tell: bool) -> PendingWriteback:

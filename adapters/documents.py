@@ -59,7 +59,8 @@ class Document:
 
     `reference`: ours, at most 30 characters, unique for ever. `packages`: empty where the warehouse books.
     `courier`, `service`: wanted where the warehouse books, empty for its own choice. `merge_token`: the token
-    of the hidden receiver. `packing_group`: orders of one group are packed alike. `receiver`: only where needed.
+    of the hidden receiver. `packing_group`: orders of one group are packed alike; empty as long as no rule names one.
+    `receiver`: only where needed.
     """
 
     reference: str

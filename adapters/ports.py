@@ -74,7 +74,8 @@ class Handover:
     """A write-back: this order (or these lines of it) left with that waybill. `courier` is our name.
 
     `lines`: pieces by line of this package. `outside`: lines of the order that stand and are not wholly in it; a
-    platform may have no record of some of them, as of a gift that only a promotion names.
+    platform may have no record of some of them, as of a gift that only a promotion names. `completes`: lines of which
+    other packages hold pieces too, and the platform has heard of all of those.
     """
 
     platform_order_id: str
@@ -83,6 +84,12 @@ class Handover:
     lines: Mapping[str, int]
     outside: frozenset[str]
     shipped_at: datetime
+    completes: frozenset[str] = frozenset()
+
+    @property
+    def divided(self) -> frozenset[str]:
+        """Lines of which this package holds some pieces, and others hold or will hold the rest."""
+        return self.outside & self.lines.keys()
 
 
 class Purpose(StrEnum):

@@ -33,6 +33,7 @@ from infra.process.clock import SystemClock
 from infra.telemetry.log import configure
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, Stage, sandbox_stage
+from workers.demo.warehouses import UNTOLD
 
 _ORDERS = 500
 _AT_ONCE = 16
@@ -130,7 +131,7 @@ def main(*, calls: int, rounds: int, quick: bool, as_json: bool) -> None:
 
 def _compare(clients: dict[str, Client], folder: Path, calls: int, rounds: int) -> dict[str, Cost]:
     """Medians over the rounds. Clients alternate, so that a busy minute of the machine hits all."""
-    script = Script(orders=_ORDERS, csv=None, seed=7, per_second=0.0, processes=0, threads=1, shops=2)
+    script = Script(orders=_ORDERS, csv=None, seed=7, per_second=0.0, processes=0, threads=1, shops=2, floors=UNTOLD)
     runs: dict[str, list[Cost]] = {name: [] for name in clients}
     with sandbox_stage(folder, script) as stage:
         settings = read_settings(stage.settings_file, {})

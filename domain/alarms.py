@@ -127,8 +127,10 @@ ALARMS: Mapping[AlarmKind, AlarmRule] = {
         severity=Severity.ERROR,
         owner="logistics",
         key="account of a location",
-        opens="the warehouse has orders of ours and has told nothing of any for `silent_after_h`",
-        act="ask the warehouse whether it works on them; `orderlane order list --location`",
+        opens="the location has orders of ours, and no event, or scan of people there, has told of one for"
+        " `silent_after_h`",
+        act="`orderlane order list --location`: ask the warehouse whether it works on them; at a location of kind `own`"
+        " look at `orderlane picks`, and scan what was done",
         events=("warehouse_silent",),
     ),
     AlarmKind.SHOP_BEHIND: AlarmRule(

@@ -1,4 +1,4 @@
-"""Cases: trouble with a parcel that has left, or with what a buyer asks for afterwards. A case does not stop an order.
+"""Cases: trouble with a parcel, or with what a buyer asks for after it has left. A case does not stop an order.
 
 A hold stops work that is still to be done; a case needs somebody who acts outside: asks a courier, answers a buyer,
 looks for a parcel. Every case has an owner and a due time.
@@ -17,16 +17,22 @@ class CaseKind(StrEnum):
     WRONG_WAYBILL = "wrong_waybill"
     NOT_COLLECTED = "not_collected"
     NOT_MOVING = "not_moving"
+    NOT_DELIVERED = "not_delivered"
+    UNWANTED_WAYBILL = "unwanted_waybill"
     UNWANTED_PARCEL = "unwanted_parcel"
 
 
 @dataclass(frozen=True, slots=True)
 class CaseRule:
-    """Who owns a case of a kind, and how many hours the owner has."""
+    """Who owns a case of a kind, and how many hours the owner has.
+
+    `keeps_open`: an order with such a case is not completed; false where the case is about nothing that the buyer gets.
+    """
 
     owner: str
     due_h: int
     meaning: str
+    keeps_open: bool = True
 
 
 CASES: dict[CaseKind, CaseRule] = {
@@ -36,10 +42,30 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
+    CaseKind.NOT_DELIVERED: CaseRule(
+        "service", 24, "the courier has had the parcel for days, and nobody has signed for it"
+    ),
+    CaseKind.UNWANTED_WAYBILL: CaseRule(
+        "logistics", 4, "its warehouse has refused the order, which goes on; the waybill lives", keeps_open=False
+    ),
     CaseKind.UNWANTED_PARCEL: CaseRule(
         "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"
     ),
 }
+
+# Kinds after which a parcel may never reach its receiver: once nobody asks about it any more, it has not.
+ENDS_UNDELIVERED = frozenset(
+    {
+        CaseKind.RETURNED_TO_SENDER,
+        CaseKind.LOST,
+        CaseKind.REFUSED_BY_BUYER,
+        CaseKind.NOT_COLLECTED,
+        CaseKind.NOT_MOVING,
+        CaseKind.NOT_DELIVERED,
+    }
+)
+# Kinds beside which an order is completed all the same.
+BESIDE_THE_ORDER = frozenset(kind for kind, rule in CASES.items() if not rule.keeps_open)
 
 
 def case_id_of(kind: CaseKind, reference: str) -> str:

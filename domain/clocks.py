@@ -16,6 +16,7 @@ class ClockName(StrEnum):
     SHIP_BY = "ship_by"
     FIRST_SCAN = "first_scan"
     NO_MOVEMENT = "no_movement"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,22 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
         starts="the last event of a parcel that moves or is out for delivery",
         ends="the next event",
         owner=CASES[CaseKind.NOT_MOVING].owner,
-        then="case `not_moving`, once the courier was asked after that time",
+        then="case `not_moving`, once the courier was asked after that time; closed when the parcel is signed for",
         hours=72,
         opens=CaseKind.NOT_MOVING,
+    ),
+    ClockName.DELIVERY: ClockRule(
+        starts="the first event that tells that the courier has the parcel",
+        ends="its signing, its return, its loss",
+        lasts="168 hours",
+        owner=CASES[CaseKind.NOT_DELIVERED].owner,
+        then="case `not_delivered`, once the courier was asked after that time; closed when the parcel is signed for",
+        hours=168,
+        opens=CaseKind.NOT_DELIVERED,
     ),
 }
 
 # Stages in which a parcel's events must go on: in a locker, on its way back or at its end it may rest.
 MOVES_ON = frozenset({ParcelStage.MOVING, ParcelStage.OUT_FOR_DELIVERY})
+# Stages in which a parcel is still to be signed for by its receiver.
+TO_BE_SIGNED = MOVES_ON | {ParcelStage.AT_LOCKER}

@@ -38,3 +38,16 @@ def ship_from(order: Order, due: datetime | None, *, presale_waits: bool) -> dat
     if not presale_waits or order.ship_from is None or due is None or order.ship_from >= due:
         return None
     return order.ship_from
+
+
+# Until an order whose day nobody has read is looked at again; the day is read meanwhile.
+DAY_UNREAD_S = 60.0
+
+
+def wait_for_day_s(early_s: float, *, is_read: bool, presale_waits: bool) -> float:
+    """Seconds until an order may be labelled and handed to a warehouse; 0: it may be now.
+
+    `early_s`: until the day that is stored. `is_read`: it was read from the content that the order has now; a worker of
+    an earlier version reads none, so the order waits until it is read, if its shop waits for such days at all.
+    """
+    return early_s if is_read or not presale_waits else max(early_s, DAY_UNREAD_S)

@@ -55,12 +55,22 @@ class PackageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """Our record of a document. `location`: whose warehouse has it, where `is_placed`."""
+
+    key: PartKey
+    location: str
+    is_placed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OurLedger:
     """Our records. `parts`: the fulfillment orders of each order. `unread`: payloads that could not be read.
 
     `not_ours`: orders that somebody else fulfils, or nobody. `kept_out`: orders that another system of the merchant
     ships. `booked`: packages by reference. `pieces`: promised, committed or shipped, by SKU. `skus`: of each line.
     `shown_waybills`: that warehouses booked by themselves, in no package of ours, and that a person sees.
+    `documents`: by reference.
     """
 
     parts: Mapping[PartKey, Sequence[PartRecord]]
@@ -72,14 +82,16 @@ class OurLedger:
     not_ours: frozenset[PartKey] = frozenset()
     kept_out: frozenset[PartKey] = frozenset()
     shown_waybills: frozenset[str] = frozenset()
+    documents: Mapping[str, DocumentRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformWriteback:
-    """A write-back that the platform accepted for a line; `at` in unix seconds."""
+    """A write-back that the platform accepted for a line; `at` in unix seconds. `pieces`: None for all of the line."""
 
     waybill: str
     at: float
+    pieces: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +147,14 @@ class StockRecord:
 class OtherLedgers:
     """The witnesses' side. `stocked` by SKU.
 
-    `documents`: references of the documents on which warehouses work, or have worked, once for each. `undocumented`:
-    numbers of packages that left a warehouse which was told of no document for them.
+    `documents`: references of the documents on which warehouses work, or have worked, once for each. `told`: locations
+    whose warehouses keep documents. `undocumented`: numbers of packages that left a warehouse which was told of no
+    document for them.
     """
 
     ordered: Sequence[PlatformRecord]
     courier_records: Sequence[CourierRecord]
     stocked: Mapping[str, StockRecord]
     documents: Sequence[str] = ()
+    told: frozenset[str] = frozenset()
     undocumented: Sequence[str] = ()

@@ -93,7 +93,7 @@ def compare_ledgers(ours: OurLedger, theirs: OtherLedgers) -> LedgerComparison:
             reference, booked_package, alive.get(booked_package.waybill), ours.skus
         )
     contradictions += _contradictions_of_stock(ours, theirs.stocked)
-    contradictions += _contradictions_of_documents(theirs)
+    contradictions += _contradictions_of_documents(ours, theirs)
     return LedgerComparison(
         verdicts=Counter(verdicts.values()),
         held_by_code=Counter(
@@ -201,11 +201,22 @@ def _contradictions_of_stock(ours: OurLedger, stocked: Mapping[str, StockRecord]
             yield f"{sku}: {count} pieces handed over here, {left} left the warehouses"
 
 
-def _contradictions_of_documents(theirs: OtherLedgers) -> Iterable[str]:
-    """Of one fulfillment order a warehouse works on one document, whatever its generation, and on nothing else."""
+def _contradictions_of_documents(ours: OurLedger, theirs: OtherLedgers) -> Iterable[str]:
+    """Of one fulfillment order a warehouse works on one document, whatever its generation, and on nothing else.
+
+    Both sides know the same documents. Of an order that waits for a person the warehouse may know more.
+    """
     for document, count in sorted(Counter(map(_package_of, theirs.documents)).items()):
         if count > 1:
             yield f"{document}: {count} documents at the warehouses"
+    worked_on = frozenset(theirs.documents)
+    for reference, record in sorted(ours.documents.items()):
+        if record.is_placed and record.location in theirs.told and reference not in worked_on:
+            yield f"{reference}: placed here, and {record.location} does not work on it"
+    for reference in sorted(worked_on):
+        known = ours.documents.get(reference)
+        if known is None or (not known.is_placed and _verdict(ours, known.key) not in _LOOKED_AT):
+            yield f"{reference}: a warehouse works on it, and it is not placed here"
     for number in theirs.undocumented:
         yield f"{number}: left a warehouse that was not told of it"
 

@@ -23,7 +23,9 @@ def contradictions_of_line(
     `is_looked_at`: a person works on the order, so the platform's record may be newer. `shown`: a waybill that is
     recorded here as not ours, or as ours from before a restored backup.
     """
-    if len(line.told) > 1:
+    parts = [writeback.pieces for writeback in line.told]
+    in_parts = sum(part for part in parts if part is not None)
+    if len(line.told) > 1 and (None in parts or in_parts > line.quantity):
         yield f"told {len(line.told)} times"
     packed = sum(booked_package.lines[line.line_id] for booked_package in booked_packages)
     if packed > line.quantity:

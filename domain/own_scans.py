@@ -8,6 +8,8 @@ from domain.warehouse import Scan
 
 # The scans by which a person says what was done, in the order of the work.
 ACCEPTED, PACKED, HANDED_OVER = Scan.ACCEPTED, Scan.PACKED, Scan.HANDED_OVER
+# The scan by which a person says that a package stays in the house.
+STOPPED = Scan.STOPPED
 # Before these the platform is asked whether the order may still be shipped.
 ASKS_FIRST = frozenset({PACKED, HANDED_OVER})
 
@@ -29,13 +31,20 @@ class WhyNot(StrEnum):
     DOCUMENT_STOPPED = "document_stopped"
     DOCUMENT_REFUSED = "document_refused"
     NOT_ALLOCATED = "not_allocated"
+    HAS_LEFT = "has_left"
+    NOT_PLACED = "not_placed"
+    STOP_NOT_WANTED = "stop_not_wanted"
+    OTHER_PACKAGES = "other_packages"
     REFUND_OR_CHANGE = "refund_or_change"
     ORDER_CHANGES = "order_changes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageNow:
-    """A package as it stands. `shipment` and `document`: status of its waybill, and of the last document, if any."""
+    """A package as it stands. `shipment` and `document`: status of its waybill, and of the last document, if any.
+
+    `has_others`: the document has further packages, and the person has named only this one.
+    """
 
     state: State
     shipment: str
@@ -45,6 +54,7 @@ class PackageNow:
     is_cancelled: bool = False
     is_packed: bool = False
     has_left: bool = False
+    has_others: bool = False
 
 
 def why_refused(package: PackageNow) -> WhyNot | None:
@@ -64,8 +74,28 @@ def why_refused(package: PackageNow) -> WhyNot | None:
     return next((code for code, applies in reasons if applies), None)
 
 
+def why_not_stopped(package: PackageNow) -> WhyNot | None:
+    """Why nobody may say that the package stays in the house; None where a person may.
+
+    A stop is of a document: it is confirmed for all its packages at once, and only where the order is held or closed.
+    """
+    is_wanted = package.state in {State.ON_HOLD, State.CLOSED}
+    reasons: tuple[tuple[WhyNot | None, bool], ...] = (
+        (WhyNot.NOT_OUR_LOCATION, not package.is_ours),
+        (WhyNot.HAS_LEFT, package.has_left or package.document == "final"),
+        (None, package.document == "stopped"),
+        (WhyNot.DOCUMENT_REFUSED, package.document == "refused"),
+        (WhyNot.NOT_PLACED, package.document != "placed"),
+        (WhyNot.STOP_NOT_WANTED, not is_wanted),
+        (WhyNot.OTHER_PACKAGES, package.has_others),
+    )
+    return next((code for code, applies in reasons if applies), None)
+
+
 def is_repeat(scan: Scan, package: PackageNow) -> bool:
     """Whether the scan tells what is known: it changes nothing, and moves nothing back."""
+    if scan is STOPPED:
+        return package.document == "stopped"
     if package.has_left:
         return True
     if scan is PACKED:

@@ -1,4 +1,6 @@
-"""What to make of the waybills that a courier has for one package and we may not know, as after a restored backup."""
+"""What to make of the waybills of a package and the documents of a fulfillment order that we may not know, as after a
+restored backup.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +33,43 @@ class Comparison:
     finding: Difference
     keep: CourierShipment | None = None
     void: tuple[CourierShipment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseDocument:
+    """A warehouse's document under the reference of one generation. `is_alive`: neither refused nor stopped."""
+
+    location: str
+    generation: int
+    is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedDocuments:
+    """`keep` is the document that is adopted; `further` are living ones beside it, or beside ours."""
+
+    finding: Difference
+    keep: WarehouseDocument | None = None
+    further: tuple[WarehouseDocument, ...] = ()
+
+
+def compare_documents(
+    generation: int | None, location: str, found: Sequence[WarehouseDocument], *, is_placed: bool
+) -> ComparedDocuments:
+    """`generation` and `location` are our live document's, if we have one; `is_placed`: as far as we know.
+
+    Ours is kept while it lives. Otherwise the highest living generation is adopted: it was placed after those below it
+    had been refused or stopped. What we know as placed is not replaced by another one: a person decides.
+    """
+    living = sorted((one for one in found if one.is_alive), key=lambda one: one.generation)
+    ours = next((one for one in living if (one.generation, one.location) == (generation, location)), None)
+    if ours is not None:
+        return ComparedDocuments(Difference.AGREES, ours, tuple(one for one in living if one is not ours))
+    if is_placed:
+        return ComparedDocuments(Difference.CONTRADICTS if living else Difference.GONE, further=tuple(living))
+    if not living:
+        return ComparedDocuments(Difference.NOTHING_THERE)
+    return ComparedDocuments(Difference.ADOPT, living[-1], tuple(living[:-1]))
 
 
 def compare(generation: int | None, waybill: str | None, found: Sequence[CourierShipment]) -> Comparison:

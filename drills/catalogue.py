@@ -1,7 +1,9 @@
 """All drills, in the order they are played."""
 
 from drills import (
+    away,
     contention,
+    documents,
     feeds,
     flood,
     forgetting,
@@ -18,6 +20,7 @@ from drills import (
     subjects,
     texts,
     unclear,
+    warehouses,
 )
 from drills.drill import Drill
 from drills.upgrade.rolling import rolling_upgrade
@@ -30,6 +33,13 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("text-once", ("C1", "C2"), "kill -9 around a text message", texts.text_once),
     Drill("done-but-unheard", ("K3",), "calls carried out, answers lost", unclear.done_but_unheard),
     Drill("nobody-can-tell", ("K4",), "the same without look-up and idempotency", unclear.nobody_can_tell),
+    Drill(
+        "document-answers",
+        ("K3", "K5"),
+        "a warehouse's answers lost, late, repeated, refused",
+        documents.document_answers,
+        in_quick=False,
+    ),
     Drill("late-look-up", ("K5",), "a booking that a look-up shows late", unclear.late_look_up, in_quick=False),
     Drill("one-number-for-two", ("K6",), "a waybill given twice", unclear.one_number_for_two, in_quick=False),
     Drill("lost-commits", ("P3",), "commits done, acknowledgements lost", unclear.lost_commits),
@@ -87,6 +97,14 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("redis-full", ("R7",), "Redis takes no new message", runs.redis_full, in_quick=False),
     Drill("redis-line", ("R3", "R4"), "line to Redis cut, then slow", nemesis.redis_line, in_quick=False),
     Drill("parts", ("C1", "R1"), "kill -9 and FLUSHALL among split and changed orders", parts.parts, in_quick=False),
+    Drill(
+        "warehouses",
+        ("all",),
+        "a warehouse of every kind, answers lost, kill -9",
+        warehouses.every_kind,
+        in_quick=False,
+    ),
+    Drill("warehouse-away", ("K1",), "a warehouse away for an hour", away.warehouse_away, in_quick=False),
     Drill("wild-bells", ("R5", "R6", "S13"), "messages repeated, forged, malformed", runs.wild_bells, in_quick=False),
     Drill("postgres-restarts", ("P1", "P2"), "restarts, backends ended", runs.postgres_restarts, in_quick=False),
     Drill("long-transaction", ("P7",), "the table of due work locked", runs.long_transaction, in_quick=False),

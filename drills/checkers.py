@@ -31,7 +31,12 @@ def check_effects(demo: RunningDemo, trial: Trial) -> None:
     told = Counter((one["data"]["platform_order_id"], one["data"]["waybill"], one["type"]) for one in contents)
     told_twice = [key for key, count in told.items() if count > 1]
     trial.check("one event id a notice", not told_twice, _brief(told_twice) or len(told))
-    written = Counter((row["tid"], line) for row in ledger["write_backs"] for line in row["line_ids"])
+    # Pieces of one line may go in several packages, each under a number of its own.
+    written = Counter(
+        (row["tid"], line, row["number"] if row["pieces"] else "")
+        for row in ledger["write_backs"]
+        for line in row["line_ids"]
+    )
     written_twice = [key for key, count in written.items() if count > 1]
     trial.check("one write-back a line", not written_twice, _brief(written_twice) or len(written))
     check_texts(demo, trial)

@@ -36,11 +36,13 @@ WITH documents AS (
 UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 
 -- name: repeated_moves
--- A move that was recorded twice of one fulfillment order. Holds may come and go.
-SELECT fulfillment_order_id, from_state, to_state FROM event
-WHERE from_state IS NOT NULL AND kind <> 'move_refused' AND 'on_hold' NOT IN (from_state, to_state)
-GROUP BY fulfillment_order_id, from_state, to_state
-HAVING count(*) > 1;
+-- A move that was recorded twice of one fulfillment order. Holds may come and go, and each refusal of a warehouse leads back
+-- to the routing, and once more on.
+SELECT e.fulfillment_order_id, e.from_state, e.to_state FROM event AS e
+WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
+GROUP BY e.fulfillment_order_id, e.from_state, e.to_state
+HAVING count(*) > 1 + (SELECT count(*) FROM placement AS l
+                       WHERE l.fulfillment_order_id = e.fulfillment_order_id AND l.status = 'refused');
 
 -- name: texts
 -- Notices by text message, with what we believe became of each.
@@ -276,3 +278,45 @@ INSERT INTO early_scan (event_id, location, reference, waybill, kind, at)
 SELECT DISTINCT ON (p.location) 'planted', p.location, s.reference, '', 'packed', '0001-01-01 00:00:00+08'::timestamptz
 FROM shipment AS s JOIN package AS p ON p.id = s.package_id
 WHERE s.status = 'booked' ORDER BY p.location, s.id;
+
+-- name: handed_over_at
+-- Waybills of packages that have left locations.
+SELECT s.waybill FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+WHERE s.status = 'booked' AND p.handed_over_at IS NOT NULL AND p.location = ANY(%(locations)s);
+
+-- name: an_hour_passes
+-- All that is stored about orders, documents, feeds and gates grows an hour older.
+WITH feeds AS (
+    UPDATE location SET read_at = read_at - interval '1 hour', created_at = created_at - interval '1 hour'
+), documents AS (
+    UPDATE placement SET intended_at = intended_at - interval '1 hour', placed_at = placed_at - interval '1 hour',
+        heard_at = heard_at - interval '1 hour', asked_at = asked_at - interval '1 hour',
+        ended_at = ended_at - interval '1 hour', checked_at = checked_at - interval '1 hour',
+        call_deadline = call_deadline - interval '1 hour'
+), waybills AS (
+    UPDATE shipment SET booked_at = booked_at - interval '1 hour', checked_at = checked_at - interval '1 hour',
+        call_deadline = call_deadline - interval '1 hour'
+), shut AS (
+    UPDATE gate SET shut_at = shut_at - interval '1 hour', probe_at = probe_at - interval '1 hour',
+        until = until - interval '1 hour'
+), promised AS (
+    UPDATE orders SET placed_at = placed_at - interval '1 hour', paid_at = paid_at - interval '1 hour',
+        ship_by = ship_by - interval '1 hour'
+)
+UPDATE work SET due_at = due_at - interval '1 hour', gated_at = gated_at - interval '1 hour' WHERE lease_token IS NULL;
+
+-- name: undispatched
+-- Orders that wait for the warehouse that is away.
+SELECT count(*) FROM fulfillment_order AS f
+WHERE f.state = 'allocated' AND f.location = 'shanghai'
+  AND NOT EXISTS (SELECT 1 FROM placement AS l
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'));
+
+-- name: undispatched_elsewhere
+SELECT count(*) FROM fulfillment_order AS f
+WHERE f.state = 'allocated' AND f.location <> 'shanghai'
+  AND NOT EXISTS (SELECT 1 FROM placement AS l
+                  WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'));
+
+-- name: silent_feed
+SELECT 1 FROM alarm WHERE kind = 'feed_silent' AND key = %(account)s AND closed_at IS NULL;

@@ -23,7 +23,7 @@ def kill_sweep(plan: Plan) -> Trial:
     """A worker dies once at every failpoint of every step; each time another one ends the order.
 
     Control: at a courier that books whatever it is asked, a booking whose intent is forgotten is made twice; and at a
-    warehouse that takes whatever it is told, so is a document.
+    warehouse that takes whatever it is told and is not asked first, so is a document.
     """
     trial = Trial(control="intent forgotten: two waybills, and two documents")
     with small_world(plan, is_told=True) as world:
@@ -174,9 +174,10 @@ def _places_once(world: SmallWorld, *, forgets: bool = False) -> bool:
         world.silence_warehouses()
     placed = world.order("dispatch.placed")
     world.work(Armed("dispatch.placed", "kill"))
+    without = (Guard.DOCUMENT_ASKED,) if forgets else ()
     if forgets:
         world.execute(DRILLS["forget_calls"])
-    world.work()
+    world.work(without=without)
     return world.documents()[placed.base] == 1
 
 

@@ -179,10 +179,11 @@ def _check_two_at_once(demo: RunningDemo, trial: Trial) -> None:
 def restored_backup(plan: Plan) -> Trial:
     """Orders are booked, sent and told after the backup that is restored: reconciled, nothing of it happens again.
 
-    Control: without it and the last check, at a courier that books whatever it is asked, an order is booked twice.
+    Control: without it, the last check and asking first, at a courier that books whatever it is asked and warehouses
+    that take whatever they are told, an order is booked twice and placed twice.
     """
-    trial = Trial(control="not reconciled: two waybills")
-    with small_world(plan, texts_buyers=False) as world:
+    trial = Trial(control="not reconciled and not asked first: two waybills, and two documents")
+    with small_world(plan, texts_buyers=False, is_told=True) as world:
         for number in range(3 if plan.is_quick else 10):
             world.order(f"{number}: ended before")
         world.work()
@@ -196,11 +197,15 @@ def restored_backup(plan: Plan) -> Trial:
         booked = world.shipments()
         twice = [one.why for one in world.placed if booked[one.base] != 1]
         trial.check("one shipment an order", not twice, twice or len(world.placed))
+        documents = world.documents()
+        twice = [one.why for one in world.placed if documents[one.base] != 1]
+        trial.check("one document an order", not twice, twice or len(world.placed))
         trial.check("and again, nothing to do", _reconcile(world) == Exit.DONE)
         world.demo.stage.pull("set_courier", knows_references=False)
+        world.silence_warehouses()
         _backed_up(world, Trial(), is_idempotent=False)
-        world.work(is_idempotent=False, without=(Guard.REFUND_CHECK,))
-        trial.harm_shown = max(world.shipments().values()) > 1
+        world.work(is_idempotent=False, without=(Guard.REFUND_CHECK, Guard.DOCUMENT_ASKED))
+        trial.harm_shown = max(world.shipments().values()) > 1 and max(world.documents().values()) > 1
         trial.check("whoever reconciles too late is told of the double", _reconcile(world) == Exit.PARTLY)
     return trial
 

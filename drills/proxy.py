@@ -18,12 +18,18 @@ Address = tuple[str, int] | Path
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What becomes of a request that did reach the other side: its reply is late, replaced, or lost with the line."""
+    """What becomes of a request that did reach the other side: its reply is late, replaced, or lost with the line.
+
+    `is_dropped`: it never reaches the other side, and the line is lost. `is_repeated`: it arrives a second time, as
+    from a box in between that sends again; the second reply goes to nobody.
+    """
 
     name: str
     late_s: float = 0.0
     reply: bytes | None = None
     is_lost: bool = False
+    is_dropped: bool = False
+    is_repeated: bool = False
 
 
 Judge = Callable[[bytes], Fault | None]
@@ -126,8 +132,22 @@ class _Line:
             if fault:
                 self.fault = fault
                 self.proxy.struck[fault.name] += 1
+                if fault.is_dropped:
+                    return
+                if fault.is_repeated:
+                    await self._ask_besides(chunk)
             their_writer.write(chunk)
             await their_writer.drain()
+
+    async def _ask_besides(self, chunk: bytes) -> None:
+        """Ask on a line of its own, and wait for the reply, so that it was carried out."""
+        there = self.proxy.there
+        opened = asyncio.open_unix_connection(there) if isinstance(there, Path) else asyncio.open_connection(*there)
+        reader, writer = await opened
+        writer.write(chunk)
+        await writer.drain()
+        await reader.read(_CHUNK)
+        writer.transport.abort()
 
     async def _answer(self, their_reader: asyncio.StreamReader) -> None:
         while chunk := await their_reader.read(_CHUNK):

@@ -22,12 +22,13 @@ from sandbox.places import CHINESE_LOCATIONS
 from sandbox.spec import Dirt, Floor, WarehouseDelays
 from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 
 # All but the first few orders of the stream stay in the future: they only stock the shelves.
 _STREAM = 1_500
 _NEVER = 1e-9
 _PLATFORM = "taobao"
-_FLOORS = {one.name: Floor(learns_from="orders", is_idempotent=False) for one in CHINESE_LOCATIONS}
+TOLD = {one.name: Floor(is_idempotent=False) for one in CHINESE_LOCATIONS}
 SPOTLESS = Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0)
 
 
@@ -93,7 +94,7 @@ class SmallWorld:
 
     def silence_warehouses(self) -> None:
         """From now on they take documents and do nothing more with them."""
-        for location, floor in _FLOORS.items():
+        for location, floor in TOLD.items():
             silent = msgspec.structs.replace(floor, forgets=1.0)
             self.demo.stage.pull("set_warehouse", location=location, floor=msgspec.to_builtins(silent))
 
@@ -140,7 +141,7 @@ def still_stream(
         texts_buyers=texts_buyers,
         dirt=SPOTLESS,
         delays=WarehouseDelays(accept_s=0.0, pack_s=0.0, handover_s=0.0),
-        floors=floors or {},
+        floors=UNTOLD if floors is None else floors,
     )
 
 
@@ -157,7 +158,7 @@ def small_world(plan: Plan, *, texts_buyers: bool = True, is_told: bool = False)
     `is_told`: the warehouses ship what they are told, and once more when told twice; else they learn from the labels.
     """
     base: Settings = msgspec.structs.replace(plan.base, stores=msgspec.structs.replace(plan.base.stores, fsync=False))
-    script = still_stream(plan, texts_buyers=texts_buyers, floors=_FLOORS if is_told else None)
+    script = still_stream(plan, texts_buyers=texts_buyers, floors=TOLD if is_told else None)
     with (
         prepared(base, script) as demo,
         (demo.stage.folder / "fork_server.log").open("wb") as log,

@@ -49,7 +49,7 @@ def done_but_unheard(plan: Plan) -> Trial:
     call is repeated or asked about.
     """
     trial = Trial(control="asked again without looking, at a courier that knows no references: two waybills")
-    with small_world(plan) as world, _sandbox_line(world) as line:
+    with small_world(plan) as world, sandbox_line(world) as line:
         for mark in (CREATE, TELL, HOOK, TEXT):
             for _ in range(ROUNDS_QUICK if plan.is_quick else ROUNDS):
                 line.judge = OnceEach(mark)
@@ -71,7 +71,7 @@ def done_but_unheard(plan: Plan) -> Trial:
 def nobody_can_tell(plan: Plan) -> Trial:
     """The same at a courier with neither look-up nor idempotency: one call, then a person decides."""
     trial = Trial(control="believed idempotent: two waybills")
-    with small_world(plan) as world, _sandbox_line(world) as line:
+    with small_world(plan) as world, sandbox_line(world) as line:
         world.demo.stage.pull("set_courier", can_find=False, knows_references=False)
         for is_guarded in (True, False):
             line.judge = OnceEach(CREATE)
@@ -92,7 +92,7 @@ def nobody_can_tell(plan: Plan) -> Trial:
 def late_look_up(plan: Plan) -> Trial:
     """The answer to a booking is lost, and a look-up shows it seconds later, at a courier that knows no references."""
     trial = Trial(control="look-up believed at once: two waybills")
-    with small_world(plan) as world, _sandbox_line(world) as line:
+    with small_world(plan) as world, sandbox_line(world) as line:
         world.demo.stage.pull("set_courier", knows_references=False, look_up_lag_s=_LAG_S)
         for lag_s in (_LAG_S + _SETTLED_S, 0.0):
             line.judge = OnceEach(CREATE)
@@ -161,7 +161,7 @@ def lost_commits(plan: Plan) -> Trial:
 
 
 @contextmanager
-def _sandbox_line(world: SmallWorld) -> Iterator[Proxy]:
+def sandbox_line(world: SmallWorld) -> Iterator[Proxy]:
     """A proxy before the sandbox, and settings that lead through it."""
     url = world.demo.stage.sandbox_url
     parts = urlsplit(url)

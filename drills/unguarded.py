@@ -11,6 +11,7 @@ import msgspec
 import domain.gates
 import infra.accounts.gates
 from actors import label, normalize
+from actors.documents.calls import DocumentCalls, Undispatched
 from actors.orders import intake
 from actors.parcels.waybill_calls import Unlabelled, WaybillCalls
 from adapters import payload
@@ -30,7 +31,7 @@ class Guard(StrEnum):
     `DEATH_WATCH`: what a dead process held is given back at once. `BYTE_BOUND`: batches are bounded by bytes.
     `WHOSE_FAULT`: an error in a call about one subject is not its account's. `LIMITS`: numbers that come from outside
     have limits. `STOPPED_ASKED`: a booking that may have happened is asked about also when its order was stopped
-    meanwhile.
+    meanwhile. `DOCUMENT_ASKED`: a warehouse is asked what it has before a document may be placed a second time.
     """
 
     REFUND_CHECK = "refund_check"
@@ -40,6 +41,7 @@ class Guard(StrEnum):
     WHOSE_FAULT = "whose_fault"
     LIMITS = "limits"
     STOPPED_ASKED = "stopped_asked"
+    DOCUMENT_ASKED = "document_asked"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -100,6 +102,13 @@ def _leave_the_stopped_alone() -> None:
     vars(label)["load_unlabelled"] = forget
 
 
+def _place_unasked() -> None:
+    async def ask_nobody(_calls: DocumentCalls, _one: Undispatched) -> None:
+        """As if the warehouse had nothing."""
+
+    DocumentCalls._ask = ask_nobody  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
@@ -108,4 +117,5 @@ _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.WHOSE_FAULT: _blame_accounts,
     Guard.LIMITS: _read_without_limits,
     Guard.STOPPED_ASKED: _leave_the_stopped_alone,
+    Guard.DOCUMENT_ASKED: _place_unasked,
 }

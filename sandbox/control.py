@@ -14,6 +14,7 @@
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
 | set_courier | see `SetCourier` | what the courier can and does |
 | set_warehouse | location, floor, lose_answers, drop_calls | how a warehouse behaves from now on; see `SetWarehouse` |
+| collect | numbers | the courier takes parcels along that people give it |
 | set_fate | number, fate | what becomes of a parcel: delivered, locker, returned, nowhere |
 | limit_calls | who, calls, says, retry_after_s | so many calls more, then refusals; see `sandbox.limit` |
 | lift_limit | who | no limit any more |
@@ -117,6 +118,12 @@ class SetWarehouse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     drop_calls: int = 0
 
 
+class Collect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="collect"):
+    """A number that the courier never gave, or has cancelled, is refused; nothing is collected then."""
+
+    numbers: tuple[str, ...]
+
+
 class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="plant_waybill"):
     reference: str
 
@@ -162,7 +169,7 @@ Mood = (
     | SetFirewall
     | SpoilOrder
 )
-Command = AddOrder | CancelWaybill | PlantWaybill | Mood | Spoil | Change
+Command = AddOrder | CancelWaybill | Collect | PlantWaybill | Mood | Spoil | Change
 
 
 def pull(world: World, body: bytes, now: float) -> dict[str, str]:
@@ -179,6 +186,8 @@ def pull(world: World, body: bytes, now: float) -> dict[str, str]:
             return {"number": _plant_waybill(world, command.reference, now)}
         case CancelWaybill():
             _cancel_waybill(world, command.number)
+        case Collect():
+            _collect(world, command.numbers, now)
         case SpoilTrade() | SpoilScans() | SpoilStock():
             spoil(world, command, now)
         case _ if isinstance(command, Mood):
@@ -288,6 +297,15 @@ def _cancel_waybill(world: World, number_: str) -> None:
     if waybill is None:
         raise Refused("control_invalid", "no such waybill")
     waybill.is_alive = False
+
+
+def _collect(world: World, numbers: tuple[str, ...], now: float) -> None:
+    waybills = [world.waybills.by_number.get(each) for each in numbers]
+    if not all(waybill is not None and waybill.is_alive for waybill in waybills):
+        raise Refused("control_invalid", "no such living waybill")
+    for waybill in waybills:
+        if waybill is not None and not waybill.is_collected:
+            waybill.collect(now)
 
 
 def _plant_waybill(world: World, reference: str, now: float) -> str:

@@ -8,13 +8,21 @@ _REFUSALS_KEPT = 500
 
 @dataclass(frozen=True, slots=True)
 class WriteBack:
-    """A shipment the platform accepted for these lines of a trade; `at` in unix seconds."""
+    """A shipment the platform accepted for these lines of a trade; `at` in unix seconds.
+
+    `pieces`: of each line, in their order, where the call said so; empty: all of each.
+    """
 
     tid: int
     line_ids: tuple[int, ...]
     company_code: str
     number: str
     at: float
+    pieces: tuple[int, ...] = ()
+
+    def pieces_of(self, line_id: int) -> int | None:
+        """The pieces of one of its lines; None: all of it."""
+        return self.pieces[self.line_ids.index(line_id)] if self.pieces else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def full(world: World) -> Json:
     - ``stock``: pieces counted before the run, pieces that left according to the write-backs (``shipped``), and pieces
       in the packages that the courier has (``left``), by the contents on their labels.
     - ``doubled``: references with more than one living waybill.
-    - ``documents``: what the warehouses were told, each document with what left of it; ``doubled_documents``:
+    - ``told_locations``: whose warehouses are told their orders. ``documents``: what they were told, each document with
+      what left of it; ``doubled_documents``:
       references with more than one that is neither refused nor stopped; ``untold``: numbers of packages that left a
       warehouse which is told its orders, and that stand in no document.
     """
@@ -69,6 +70,7 @@ def full(world: World) -> Json:
             for entry in world.plan.catalogue
         ],
         "doubled": _doubled(world),
+        "told_locations": sorted(_told_locations(world)),
         "documents": _documents(world),
         "doubled_documents": _doubled_documents(world),
         "untold": _untold(world),
@@ -84,7 +86,7 @@ def _told_of_lines(world: World) -> dict[int, list[Json]]:
     told: dict[int, list[Json]] = {}
     for row in world.ledger.write_backs:
         for oid in row.line_ids:
-            told.setdefault(oid, []).append({"number": row.number, "at": row.at})
+            told.setdefault(oid, []).append({"number": row.number, "at": row.at, "pieces": row.pieces_of(oid)})
     return told
 
 
@@ -174,7 +176,8 @@ def _shipped(world: World) -> Counter[str]:
         trade = world.book.trades[row.tid]
         for line_id, line in trade.lines:
             if line_id in row.line_ids:
-                pieces[line.sku.code] += line.quantity
+                part = row.pieces_of(line_id)
+                pieces[line.sku.code] += line.quantity if part is None else part
     return pieces
 
 
@@ -210,9 +213,13 @@ def _doubled_documents(world: World) -> list[str]:
 def _untold(world: World) -> list[str]:
     books = world.warehouses.books.values()
     told = {parcel.waybill for book in books for document in book.all for parcel in document.parcels}
-    is_told = {name for name, works in world.warehouses.works.items() if works.floor.learns_from == "orders"}
+    is_told = _told_locations(world)
     return [
         waybill.number
         for waybill in world.waybills.by_number.values()
         if waybill.is_collected and waybill.booking.location in is_told and waybill.number not in told
     ]
+
+
+def _told_locations(world: World) -> set[str]:
+    return {name for name, works in world.warehouses.works.items() if works.floor.learns_from == "orders"}

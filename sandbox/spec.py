@@ -113,8 +113,9 @@ class WarehouseDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the warehouse of a location behaves.
 
-    `learns_from`: `courier`, as soon as a label is booked from its address; or `orders`, from ``POST /orders`` alone.
-    The rest holds for `orders`. `books_waybill`: it books at the sandbox's courier itself, and `splits` into a package
+    `learns_from`: `orders`, from ``POST /orders`` alone; `courier`, as soon as a label is booked from its address, as
+    no real warehouse does; or `people`: there is no system, and parcels leave by the lever `collect` alone. The rest
+    holds for `orders`. `books_waybill`: it books at the sandbox's courier itself, and `splits` into a package
     for each line (of one line with several pieces, into two). `stops`: what ``POST /stop`` answers, `now` or `later` by
     an event. `is_idempotent`: without it a repeated document is a second one.
 
@@ -124,7 +125,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     it out and never answers). `find_lag_s`: so long a look-up does not show what was placed. `is_away`: 503 to all.
     """
 
-    learns_from: Literal["courier", "orders"] = "courier"
+    learns_from: Literal["orders", "courier", "people"] = "orders"
     books_waybill: bool = False
     splits: bool = False
     stops: Literal["now", "later"] = "now"

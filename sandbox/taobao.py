@@ -18,7 +18,7 @@ from sandbox.limit import CallLimit, OverLimitError, Says
 from sandbox.model import Plan
 from sandbox.people import person_of
 from sandbox.poison import Spoilt
-from sandbox.sending import DUMMY, OFFLINE, lines_to_hand_out, lines_to_send
+from sandbox.sending import DUMMY, OFFLINE, lines_to_hand_out, lines_to_send, pieces_to_send
 from sandbox.spec import Secrets
 from sandbox.top import TopError
 from sandbox.trades import Shipment, Trade, document, plain_receiver
@@ -84,6 +84,7 @@ class Platform:
             "taobao.trade.fullinfo.get": self._fullinfo,
             "taobao.top.oaid.decrypt": self._decrypt,
             "taobao.logistics.offline.send": self._send,
+            "alibaba.ascp.logistics.offline.send": self._send_pieces,
             "taobao.logistics.dummy.send": self._hand_out,
             "taobao.logistics.companies.get": self._companies,
         }
@@ -195,13 +196,24 @@ class Platform:
         if trade is None:
             raise top.business(OFFLINE + "B01", "发货时,没有找到对应的订单")
         line_ids = lines_to_send(trade, params)
-        if company not in COMPANIES:
-            raise top.business(OFFLINE + "B56", "物流公司不存在")
-        if not re.search(COMPANIES[company][2], number):
-            raise top.business(OFFLINE + "B60", "运单号不符合规则或已经被使用")
+        _check_number(company, number)
         self._ship(trade, line_ids, Shipment(company, COMPANIES[company][1], number, int(now)), now)
         self._ledger.alarms += [Alarm(kind, trade.order.tid, number) for kind in self._wrongs(trade, number)]
         return {"shipping": {"is_success": True}}
+
+    def _send_pieces(self, shop: str, params: Params, now: float) -> Body:
+        trade = self._book.find(shop, _number(params, "tid"))
+        if trade is None:
+            raise top.business(OFFLINE + "B01", "发货时,没有找到对应的订单")
+        sent = pieces_to_send(trade, params)
+        _check_number(sent.company, sent.number)
+        shipment = Shipment(sent.company, COMPANIES[sent.company][1], sent.number, int(now))
+        trade.ship_pieces(sent.pieces, sent.open_lines, shipment)
+        self._book.touch(trade, now)
+        line_ids, pieces = tuple(sent.pieces), tuple(sent.pieces.values())
+        self._ledger.write_backs.append(WriteBack(trade.order.tid, line_ids, sent.company, sent.number, now, pieces))
+        self._ledger.alarms += [Alarm(kind, trade.order.tid, sent.number) for kind in self._wrongs(trade, sent.number)]
+        return {"result": {"success": True}}
 
     def _hand_out(self, shop: str, params: Params, now: float) -> Body:
         trade = self._book.find(shop, _number(params, "tid"))
@@ -234,6 +246,13 @@ class Platform:
         ]
         shown = [{name: value for name, value in row.items() if name in fields} for row in rows]
         return {"logistics_companies": shown if _is_true(params, "simplify") else {"logistics_company": shown}}
+
+
+def _check_number(company: str, number: str) -> None:
+    if company not in COMPANIES:
+        raise top.business(OFFLINE + "B56", "物流公司不存在")
+    if not re.search(COMPANIES[company][2], number):
+        raise top.business(OFFLINE + "B60", "运单号不符合规则或已经被使用")
 
 
 def _with_repeat(numbers: list[int], size: int, window: str) -> list[int]:

@@ -66,11 +66,12 @@ class Trade:
     """One order on the platform. Times are whole unix seconds; `modified` moves with every change.
 
     `closed`: status of each line that was closed. `gone`: since when (unix seconds) a line is not the merchant's to
-    ship any more: closed, or shipped by somebody else. `marks`: what the platform shows besides, by field.
+    ship any more: closed, or shipped by somebody else. `marks`: what the platform shows besides, by field. `parts`: the
+    shipments of pieces of a line, with their pieces.
     """
 
     __slots__ = (
-        *("closed", "created", "gone", "line_ids", "marks", "modified"),
+        *("closed", "created", "gone", "line_ids", "marks", "modified", "parts"),
         *("order", "paid", "refunds", "shipments", "status"),
     )
 
@@ -86,6 +87,7 @@ class Trade:
         self.closed: dict[int, str] = {}
         self.gone: dict[int, float] = {}
         self.marks: dict[str, object] = {}
+        self.parts: dict[int, list[tuple[Shipment, int]]] = {}
         for oid, line in zip(self.line_ids, order.lines, strict=True):
             if line.is_closed:
                 self.closed[oid] = CLOSED_UNPAID
@@ -115,6 +117,21 @@ class Trade:
             self.gone = dict.fromkeys(line_ids, float(shipment.at)) | self.gone
         self._settle()
 
+    def sent(self, oid: int) -> int:
+        """Pieces of a line that were shipped in parts."""
+        return sum(pieces for _, pieces in self.parts.get(oid, ()))
+
+    def ship_pieces(self, pieces: dict[int, int], open_lines: frozenset[int], shipment: Shipment) -> None:
+        """Record a shipment of pieces by line; more of the `open_lines` is to come.
+
+        A line shows the number of its first part.
+        """
+        for oid, count in pieces.items():
+            self.parts.setdefault(oid, []).append((shipment, count))
+            if oid not in open_lines:
+                self.shipments[oid] = self.parts[oid][0][0]
+        self._settle()
+
     def close(self, line_ids: tuple[int, ...], at: float, refund: str = REFUND_PAID) -> None:
         """Close these lines; of a paid trade the money goes back."""
         status = CLOSED if self.is_paid else CLOSED_UNPAID
@@ -130,7 +147,7 @@ class Trade:
         if not live:
             self.status = CLOSED if self.is_paid else CLOSED_UNPAID
             self.order = replace(self.order, expected=Expected.CLOSED)
-        elif self.is_paid and self.shipments:
+        elif self.is_paid and (self.shipments or self.parts):
             self.status = SHIPPED if all(oid in self.shipments for oid in live) else PART_SHIPPED
 
     def oaid(self) -> str:
@@ -325,6 +342,9 @@ def _line(trade: Trade, oid: int, line: PlannedLine, sums: LineAmounts) -> Json:
         if shipment.number:
             shown["invoice_no"] = shipment.number
             shown["logistics_company"] = shipment.company_name
+    elif oid in trade.parts:
+        first, _ = trade.parts[oid][0]
+        shown |= {"status": PART_SHIPPED, "invoice_no": first.number, "logistics_company": first.company_name}
     elif trade.status == PART_SHIPPED:
         shown["status"] = TO_SHIP
     if oid in trade.closed:

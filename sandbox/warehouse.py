@@ -103,8 +103,8 @@ class Warehouses:
             at, _, waybill, type_ = heappop(self._due)
             if not waybill.is_alive:
                 continue
-            waybill.is_collected = type_ == "handed_over"
-            waybill.collected_at = at if waybill.is_collected else None
+            if type_ == "handed_over":
+                waybill.collect(at)
             self.scans[waybill.booking.location].append(
                 Scan(
                     f"{waybill.booking.location}-{next(self._event_ids[waybill.booking.location])}",

@@ -37,6 +37,10 @@ class Waybill:
     is_collected: bool = False
     collected_at: float | None = None
 
+    def collect(self, at: float) -> None:
+        """The courier takes the parcel along."""
+        self.is_collected, self.collected_at = True, at
+
 
 class WaybillBook:
     """All shipments of the one account."""

@@ -12,7 +12,9 @@ from enum import StrEnum
 
 from actors.documents.silent import QuietDocuments
 from actors.orders.take_over import TakeOverDuty
+from actors.orders.unread_days import UnreadDays
 from actors.orders.waiting_for_skus import WaitingForSkus
+from actors.parcels.unfollowed import UnfollowedParcels
 from infra.config.settings import Settings
 from infra.monitoring.alarm_conditions import conditions_of, patience_of
 from infra.monitoring.alarm_sinks import LogSink
@@ -163,6 +165,31 @@ DUTIES: tuple[DutyEntry, ...] = (
         ),
     ),
     DutyEntry(
+        "unfollowed_parcels",
+        600.0,
+        RunsIn.SLOW,
+        "follows parcels whose hand-over was stored by a worker of an earlier version",
+        lambda given: (
+            UnfollowedParcels(
+                given.db,
+                given.bells,
+                {one.account: one.tracking_account for one in given.settings.couriers if one.track},
+                given.settings.tracking.pace.give_up_s,
+            ).tend
+        ),
+    ),
+    DutyEntry(
+        "unread_days",
+        30.0,
+        RunsIn.SLOW,
+        "has orders read again that a worker of an earlier version stored without the day from which they ship",
+        lambda given: (
+            UnreadDays(
+                given.db, given.bells, tuple(one.account for one in given.settings.shops if one.presale_waits)
+            ).tend
+        ),
+    ),
+    DutyEntry(
         "clock_alarms",
         ALARMS_EVERY_S,
         RunsIn.SLOW,
@@ -201,14 +228,14 @@ DUTIES: tuple[DutyEntry, ...] = (
         "silent_warehouses",
         3600.0,
         RunsIn.SLOW,
-        "reports warehouses with open orders that have reported nothing for `silent_after_h`",
+        "reports locations with open orders of which nothing was told for `silent_after_h`",
         lambda given: lambda: alarm_on_silent_warehouses(given.db, patience_of(given.settings)),
     ),
     DutyEntry(
         "parcel_clocks",
         600.0,
         RunsIn.SLOW,
-        "opens a case for each parcel that its courier has not scanned in time",
+        "opens a case for each parcel that was not collected, moved or delivered in time",
         lambda given: lambda: open_parcel_cases(given.db),
     ),
     DutyEntry(

@@ -180,7 +180,7 @@ def _holds() -> Iterator[str]:
 
 def _cases() -> Iterator[str]:
     yield from ("# Cases", "", _MADE, "")
-    yield "A case is trouble with a parcel that has left, or what a buyer asks for afterwards. A case stops no order."
+    yield "A case is trouble with a parcel, or what a buyer asks for after it has left. A case stops no order."
     yield "Its owner acts outside, within so many hours, and closes the case: `orderlane case close N --reason R`. A"
     yield "closed case is not opened again by what opened it."
     yield from ("", "| kind | owner | hours | meaning |", "|---|---|---|---|")

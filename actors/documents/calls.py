@@ -28,9 +28,10 @@ from infra.process.failpoints import failpoint
 class Undispatched:
     """A fulfillment order and the intent to hand its document over. `document`: without the plain receiver.
 
-    `seen_before`: a call may have happened, so ask first. `may_place`: the order still wants it; otherwise asking is
-    all. `is_placed`: the warehouse has it, and is only asked how far it is. `checked_s`: so long ago the platform
-    allowed to ship; None: nobody knows. `quantities`: pieces by line. `version`: of the order's content.
+    `seen_before`: a call may have happened. `asks_first`: it is not placed before the warehouse was asked what it has.
+    `may_place`: the order still wants it; otherwise asking is all. `is_placed`: the warehouse has it, and is only asked
+    how far it is. `checked_s`: so long ago the platform allowed to ship; None: nobody knows. `quantities`: pieces by
+    line. `version`: of the order's content.
     """
 
     ref: SubjectRef
@@ -38,6 +39,7 @@ class Undispatched:
     location: str
     document: Document
     seen_before: bool
+    asks_first: bool
     may_place: bool
     is_placed: bool
     checked_s: float | None
@@ -108,7 +110,7 @@ class DocumentCalls:
             "now": self.tools.clock.monotonic,
             "is_draining": lease.is_draining,
         }
-        asked = await call_each([one for one in intents if one.seen_before], self._ask, **limits)
+        asked = await call_each([one for one in intents if one.asks_first], self._ask, **limits)
         unplaced = [one for one in intents if one.may_place and asked.get(one.ref.subject_id) is None]
         outdated = [one for one in unplaced if self._is_outdated(one)]
         checks = await call_each(outdated, self._check, **limits)

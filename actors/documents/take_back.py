@@ -1,5 +1,8 @@
 """An order that its warehouse does not do: stock there is corrected, the location is left out, it is routed again.
 
+The order lives on, so a waybill that it leaves behind is a case: a hold would keep the order from going on after any
+later hold.
+
 Everything happens in the caller's transaction, which has locked the fulfillment orders.
 """
 
@@ -7,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domain.cases import CaseKind, case_id_of
 from domain.dispatch import Correction, DocumentRefusal, PlacementStatus, correction
-from domain.holds import HoldCode, waybill_facts
+from domain.holds import waybill_facts
 from domain.lines import pieces_by_sku
 from domain.order import Order
-from domain.outcomes import Done, Hold
+from domain.outcomes import Done
 from domain.states import Cause, State
 from domain.stock import Reservation, fill
 from infra.engine.author import machine
 from infra.engine.results import Finished, NewWork, SubjectRef
+from infra.tables.cases import NewCase, open_cases
 from infra.tables.fulfillment import set_reservations, unplace
 from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.placements import Ended, end_documents
@@ -26,7 +31,7 @@ from infra.tables.writebacks import drop_untold
 
 # The order still was in the house when the refusal came.
 _TAKES_BACK = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
-# Fact of the hold about a waybill that the platform was told and that does not travel.
+# Fact of the case about a waybill that the platform was told and that does not travel.
 IS_TOLD = "told_to_platform"
 
 
@@ -52,21 +57,19 @@ class TakenBack:
 
     refused: RefusedDocument
     facts: Mapping[str, Any]
-    holds: tuple[Hold, ...] = ()
     is_over: bool = False
 
     def finished(self, ref: SubjectRef, step: str) -> Finished:
         """The result of the step that heard of it."""
         if self.is_over or ref.state is State.ON_HOLD:
             # A held order goes back to its routing once it is released.
-            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds)
+            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE)
         assert ref.fulfillment_order_id is not None
         again = NewWork("route", ref.fulfillment_order_id, ref.lane, shop=self.refused.order.key.account)
         return Finished(
             ref,
             Done(State.APPROVED, {"refused_at": step, **self.facts}),
             Cause.WAREHOUSE,
-            holds=self.holds,
             follow=(again,),
         )
 
@@ -78,6 +81,9 @@ def take_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, T
     end_documents(tx, [Ended(one.reference, PlacementStatus.REFUSED, one.refusal.code) for one in refused])
     back = {_id(one): one for one in refused if one.at in _TAKES_BACK}
     cancelled = _cancel(tx, list(back))
+    open_cases(
+        tx, [_unwanted(back[id_], package) for id_, mine in cancelled.items() for package in mine if package.waybill]
+    )
     corrected = _give_back(tx, list(back.values()))
     if back:
         unplace(tx, {id_: (one.location, one.refusal.code) for id_, one in back.items()})
@@ -95,18 +101,22 @@ def _taken_back(
     facts: dict[str, Any] = {"location": one.location, "document": one.reference, "code": one.refusal.code}
     if corrected:
         facts["stock_lowered"] = dict(corrected)
-    living = [package for package in cancelled if package.waybill is not None]
-    holds = tuple(
-        Hold(
-            HoldCode.UNWANTED_WAYBILL,
-            {**waybill_facts(package.courier, package.waybill or ""), "document": one.reference}
-            | ({IS_TOLD: True} if package.is_told else {}),
-        )
-        for package in living[:1]
+    if living := [package.waybill for package in cancelled if package.waybill]:
+        facts["unwanted_waybills"] = ", ".join(living)
+    return TakenBack(one, facts, is_over=_id(one) not in back)
+
+
+def _unwanted(one: RefusedDocument, package: CancelledPackage) -> NewCase:
+    assert one.ref.order_id is not None
+    facts = {**waybill_facts(package.courier, package.waybill or ""), "document": one.reference}
+    return NewCase(
+        shop=one.order.key.account,
+        case_id=case_id_of(CaseKind.UNWANTED_WAYBILL, package.reference or f"package-{package.id}"),
+        kind=CaseKind.UNWANTED_WAYBILL,
+        order_id=one.ref.order_id,
+        package_id=package.id,
+        facts=facts | ({IS_TOLD: True} if package.is_told else {}),
     )
-    if len(living) > 1:
-        facts["unwanted_waybills"] = ", ".join(package.waybill or "" for package in living)
-    return TakenBack(one, facts, holds, is_over=_id(one) not in back)
 
 
 def _cancel(tx: Connection, ids: Sequence[int]) -> dict[int, list[CancelledPackage]]:

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from actors.scans.after import ScannedPackage, want_followers
+from actors.scans.after import (
+    ScannedPackage,
+    contradicting,
+    first_look,
+    is_followed,
+    want_followers,
+    wrong_waybill,
+)
 from actors.scans.document_events import apply_documents
 from actors.scans.early import sort_out_early
 from actors.tools import Tools
-from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
-from domain.cases import CaseKind, case_id_of
-from domain.errors import Facts
 from domain.holds import HoldCode
-from domain.order import Lane
 from domain.outcomes import Done, Hold
 from domain.references import is_document_reference
 from domain.states import Cause, State
@@ -22,7 +25,7 @@ from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
 from infra.tables.cases import NewCase, open_cases
 from infra.tables.packages import Stamp, lock_scanned, stamp_packages
-from infra.tables.placements import hear_of_packages
+from infra.tables.placements import hear_of_packages, lock_told
 from infra.tables.pool import Connection
 from infra.tables.stock import consume_stock
 
@@ -62,9 +65,12 @@ def apply_scans(
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
     about_documents = [one for one in events if is_document_reference(one.reference)]
+    scans = [one for one in events if not is_document_reference(one.reference)]
+    if about_documents and scans:
+        # Locked in one go: whoever locks in two goes, each in order, waits in a circle with whoever locks in one.
+        lock_told(tx, sorted({one.reference for one in events}))
     # Written before the packages are looked at: scans of both kinds may walk one order.
     waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
-    scans = [one for one in events if not is_document_reference(one.reference)]
     scanned = _load(tx, tools, scans)
     waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
     sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
@@ -77,10 +83,9 @@ def apply_scans(
     follow = want_followers(
         tx, tools, [ScannedPackage(one.ref, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
-    first_s = tools.settings.tracking.first_s
     writes = Writes()
     for one in touched:
-        _finish(step, one, (*follow.get(one.ref.subject_id, ()), *_tracking(tools, one, first_s)), writes)
+        _finish(step, one, (*follow.get(one.ref.subject_id, ()), *_tracking(tools, one)), writes)
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
@@ -92,10 +97,9 @@ def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dic
     found: dict[str, Scanned] = {}
     for row in lock_scanned(tx, references):
         ref = SubjectRef(row.package_id, row.lane, row.order_id, row.fulfillment_order_id, row.package_id, row.state)
-        courier = tools.couriers.get(row.account)
         found[row.reference] = Scanned(
             *(ref, row.shop, row.waybill, row.state, row.account),
-            is_tracked=courier is not None and courier.can_track,
+            is_tracked=is_followed(tools, row.account),
             has_left=row.has_left,
             reference=row.reference,
             is_cancelled=row.is_cancelled,
@@ -142,7 +146,9 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 
 def _finish(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
     if one.other_waybill and not one.has_left:
-        add_hold(step, one.ref, Hold(HoldCode.WAYBILL_CONTRADICTS, _contradicting(one)), writes)
+        add_hold(
+            step, one.ref, Hold(HoldCode.WAYBILL_CONTRADICTS, contradicting(one.waybill, one.other_waybill)), writes
+        )
     if one.contradiction is not None:
         code = one.contradiction.code
         if one.contradiction.needs_person:
@@ -159,28 +165,13 @@ def _finish(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes
         writes.events.append(event(step, one.ref, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
 
 
-def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]:
-    """The first look at a parcel that has just left, in the lane that urgent orders do not wait behind."""
+def _tracking(tools: Tools, one: Scanned) -> tuple[NewWork, ...]:
     if not one.is_tracked or one.handed_over_at is None or one.has_left:
         return ()
-    account = tools.directory.couriers[one.account].tracking_account
-    return (NewWork("track", one.ref.subject_id, Lane.BULK, account, one.shop, first_s),)
-
-
-def _contradicting(one: Scanned) -> Facts:
-    # A text that is no waybill number may hold personal data: it is kept in the stored page only.
-    shown = one.other_waybill if is_waybill(one.other_waybill) else "not a waybill number"
-    return {"waybill": one.waybill, "scanned": shown}
+    return (first_look(tools, one.ref.subject_id, one.account, one.shop),)
 
 
 def _wrong_waybill(one: Scanned) -> NewCase:
-    """What has left under another number is stopped by no hold: somebody must find out what travels."""
     assert one.ref.order_id is not None
-    return NewCase(
-        shop=one.shop,
-        case_id=case_id_of(CaseKind.WRONG_WAYBILL, one.reference),
-        kind=CaseKind.WRONG_WAYBILL,
-        order_id=one.ref.order_id,
-        package_id=one.ref.package_id,
-        facts=_contradicting(one),
-    )
+    facts = contradicting(one.waybill, one.other_waybill)
+    return wrong_waybill(one.shop, one.ref.order_id, one.ref.package_id, one.reference, facts)

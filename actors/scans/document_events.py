@@ -4,37 +4,33 @@ Lines rule the stock, packages rule the waybills. A repeated or overtaken event 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from actors.documents.document import refusal_of
 from actors.documents.short_picks import ShortPick, split_short
 from actors.documents.take_back import RefusedDocument, TakenBack, take_back
-from actors.scans.after import ScannedPackage, want_followers
+from actors.scans.after import ScannedPackage, first_look, is_followed, want_followers
+from actors.scans.document_boxes import NAMES_BOXES, ToldDocument, ToldPackage, show_unwanted, take_boxes
 from actors.tools import Tools
-from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
-from domain.cases import CaseKind, case_id_of
-from domain.dispatch import SHORT, EventBox, Picked, PlacementStatus, fill_boxes, known_waybill, shortfall
-from domain.holds import HoldCode, waybill_facts
-from domain.order import Order
+from domain.dispatch import SHORT, Picked, PlacementStatus, shortfall
+from domain.holds import HoldCode
 from domain.outcomes import Done, Hold
-from domain.references import reference
 from domain.states import RANK, Cause, State
 from domain.warehouse import TARGET, Contradiction, Move, Scan, advance
 from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
-from infra.tables.cases import NewCase, open_cases
+from infra.tables.cases import open_cases
+from infra.tables.fulfillment import back_to_dispatch
+from infra.tables.holds import release_holds
 from infra.tables.orders import load_orders
-from infra.tables.packages import FilledPackage, Stamp, create_filled, stamp_packages
+from infra.tables.packages import Stamp, stamp_packages
 from infra.tables.placements import (
-    DocumentRow,
     Ended,
     Heard,
     KnownPackage,
-    Pieces,
     end_documents,
     hear_of_packages,
     load_contents,
@@ -42,63 +38,15 @@ from infra.tables.placements import (
     note_heard,
 )
 from infra.tables.pool import Connection
-from infra.tables.shipments import WarehouseBooking, book_of_warehouse
 from infra.tables.stock import consume_stock
 from infra.tables.writebacks import NewWriteback, want_writebacks
 
 # Facts of holds: the warehouse did what nobody asked for.
 STOPPED_UNASKED, MOVED_THOUGH_REFUSED = "stopped_by_warehouse", "moved_though_refused"
 _ENDED = frozenset({PlacementStatus.REFUSED, PlacementStatus.STOPPED})
-_BOXES = frozenset({Scan.PACKED, Scan.HANDED_OVER})
+# Such an order is not to be shipped: its warehouse has been asked to stop, or will be.
+_STOP_WANTED = frozenset({State.ON_HOLD, State.CLOSED})
 _IN_HOUSE = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
-
-
-@dataclass(slots=True)
-class _Parcel:
-    """A package of the document and what this page says of it. `is_new`: the warehouse has made it."""
-
-    id: int
-    waybill: str
-    has_lines: bool
-    is_new: bool = False
-    packed_at: str | None = None
-    handed_over_at: str | None = None
-
-
-@dataclass(slots=True)
-class _Told:
-    """A document and what this page says of it."""
-
-    row: DocumentRow
-    order: Order
-    parcels: list[_Parcel]
-    pieces: list[Pieces]
-    now: State
-    path: list[State] = field(default_factory=list)
-    ended_parts: set[str] = field(default_factory=set)
-    their_id: str = ""
-    refusal: WarehouseEvent | None = None
-    short: dict[str, int] = field(default_factory=dict)
-    is_final: bool = False
-    is_stopped: bool = False
-    holds: list[Hold] = field(default_factory=list)
-    cases: list[NewCase] = field(default_factory=list)
-    notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    @property
-    def ref(self) -> SubjectRef:
-        row = self.row
-        return SubjectRef(row.fulfillment_order_id, row.lane, row.order_id, row.fulfillment_order_id, None, row.state)
-
-    @property
-    def has_packed(self) -> bool:
-        return any(parcel.packed_at for parcel in self.parcels)
-
-    @property
-    def at(self) -> State:
-        """The state, or what a hold has interrupted."""
-        resumes = self.row.state is State.ON_HOLD and self.row.resume_state is not None
-        return self.row.resume_state if resumes and self.row.resume_state else self.row.state
 
 
 def apply_documents(
@@ -109,7 +57,7 @@ def apply_documents(
     Returns the events that must be looked at again (of documents that nobody knows, and of orders on hold), and the
     bells to ring after the commit.
     """
-    told = _load(tx, events)
+    told = _load(tx, tools, events)
     waiting = [one for one in events if not _take_in(tx, tools, told.get(one.reference), one)]
     documents = list(told.values())
     note_heard(tx, [Heard(one.row.reference, one.their_id, tuple(sorted(one.ended_parts))) for one in documents])
@@ -121,6 +69,7 @@ def apply_documents(
     hear_of_packages(tx, [one.row.fulfillment_order_id for one in ours])
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
     end_documents(tx, [*_stopped(documents), *_final(documents)])
+    _settle_stops(tx, step, documents)
     open_cases(tx, [case for one in documents for case in one.cases])
     follow = _followers(tx, tools, documents)
     writes = Writes()
@@ -130,18 +79,18 @@ def apply_documents(
         gather(step, part, writes)
     writes.finished.clear()
     write(tx, step, writes)
-    return waiting, {BellKey(work.step, work.lane, work.account) for work in writes.added}
+    return waiting, {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 
-def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, _Told]:
+def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dict[str, ToldDocument]:
     rows = lock_documents(tx, sorted({one.reference for one in events}))
     boxes, pieces = load_contents(tx, [row.fulfillment_order_id for row in rows])
     orders = load_orders(tx, sorted({row.order_id for row in rows})) if rows else {}
     return {
-        row.reference: _Told(
+        row.reference: ToldDocument(
             row,
             orders[row.order_id],
-            [_parcel(box) for box in boxes.get(row.fulfillment_order_id, ()) if box.is_booked],
+            [_parcel(tools, box) for box in boxes.get(row.fulfillment_order_id, ()) if box.is_booked],
             pieces.get(row.fulfillment_order_id, []),
             row.state,
         )
@@ -149,11 +98,16 @@ def _load(tx: Connection, events: Sequence[WarehouseEvent]) -> dict[str, _Told]:
     }
 
 
-def _parcel(box: KnownPackage) -> _Parcel:
-    return _Parcel(box.id, box.waybill or "", has_lines=True)
+def _parcel(tools: Tools, box: KnownPackage) -> ToldPackage:
+    return ToldPackage(
+        *(box.id, box.reference or "", box.waybill or "", box.account),
+        has_lines=box.has_pieces,
+        is_tracked=is_followed(tools, box.account),
+        has_left=box.has_left,
+    )
 
 
-def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEvent) -> bool:
+def _take_in(tx: Connection, tools: Tools, one: ToldDocument | None, told: WarehouseEvent) -> bool:
     """Take one event in. False: it must be looked at again, once its document is known or the hold is over."""
     if one is None:
         return False
@@ -161,7 +115,7 @@ def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEve
     one.their_id = one.their_id or told.their_id
     if one.row.status in _ENDED or one.refusal is not None:
         _take_after_the_end(one, kind)
-        _show_unwanted(tools, one, told, kind)
+        show_unwanted(tools, one, told, kind)
     elif kind is Scan.REFUSED:
         _take_refusal(one, told)
     elif kind is Scan.STOPPED:
@@ -169,13 +123,13 @@ def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEve
     elif (kind in TARGET or kind is Scan.SHORT) and not _may_move(one, kind):
         if one.now is State.ON_HOLD:
             return False
-        _show_unwanted(tools, one, told, kind)
+        show_unwanted(tools, one, told, kind)
     else:
         _take_work(tx, tools, one, told, kind)
     return True
 
 
-def _may_move(one: _Told, kind: Scan) -> bool:
+def _may_move(one: ToldDocument, kind: Scan) -> bool:
     """Whether the order's state lets goods move; what contradicts it is noted."""
     answer = advance(one.now, kind) if kind in TARGET else None
     if isinstance(answer, Contradiction):
@@ -184,147 +138,77 @@ def _may_move(one: _Told, kind: Scan) -> bool:
     return one.now is not State.ON_HOLD
 
 
-def _take_work(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
-    if kind in _BOXES:
-        _take_boxes(tx, tools, one, told, kind)
+def _take_work(tx: Connection, tools: Tools, one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:
+    touched: Sequence[ToldPackage] | None = ()
+    if kind in NAMES_BOXES:
+        touched = take_boxes(tx, tools, one, told, kind)
     elif kind is not Scan.ACCEPTED:
         one.notes.append((f"warehouse_{kind}", _facts(told)))
+    if touched is None:
+        # The event is about other goods, or about these under a number of which nobody knows whose it is.
+        return
+    is_tracked = any(parcel.is_tracked for parcel in touched)
     if kind is Scan.HANDED_OVER and not one.parcels:
         # The package has left and its waybill is unknown: write-back and notice wait for a person.
         one.holds.append(Hold(HoldCode.WAYBILL_CONTRADICTS, {"waybill": "", "scanned": "no waybill"}))
-    elif kind in TARGET and isinstance(answer := advance(one.now, kind), Move):
+    elif kind in TARGET and isinstance(answer := advance(one.now, kind, is_tracked=is_tracked), Move):
         one.path.extend(answer.path)
         one.now = answer.path[-1]
     _take_lines(one, told, kind)
 
 
-def _take_after_the_end(one: _Told, kind: Scan) -> None:
+def _take_after_the_end(one: ToldDocument, kind: Scan) -> None:
     """The document was refused or stopped: goods that move all the same are for a person."""
-    if kind in _BOXES:
+    if kind in NAMES_BOXES:
         facts = {"code": MOVED_THOUGH_REFUSED, "document": one.row.reference}
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, facts))
     elif kind not in {Scan.REFUSED, Scan.STOPPED, Scan.OTHER}:
         one.notes.append(("scan_contradicts", {"code": MOVED_THOUGH_REFUSED, "scan": kind.value}))
 
 
-def _show_unwanted(tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
-    """A case for each parcel that a warehouse booked by itself and that nobody wants: it is no package of ours."""
-    if kind not in _BOXES or not tools.capabilities(one.row.location).books_waybill:
-        return
-    shop, known = one.order.key.account, {known_waybill(parcel.waybill) for parcel in one.parcels}
-    for box in told.packages:
-        if is_waybill(box.waybill) and known_waybill(box.waybill) not in known:
-            facts = {**waybill_facts(box.courier, box.waybill), "document": one.row.reference}
-            case_id = case_id_of(CaseKind.UNWANTED_PARCEL, f"{one.row.reference}-{box.waybill}")
-            one.cases.append(
-                NewCase(
-                    shop=shop, case_id=case_id, kind=CaseKind.UNWANTED_PARCEL, order_id=one.row.order_id, facts=facts
-                )
-            )
-
-
-def _take_refusal(one: _Told, told: WarehouseEvent) -> None:
+def _take_refusal(one: ToldDocument, told: WarehouseEvent) -> None:
     if one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
         one.refusal = told
     else:
         one.notes.append(("scan_contradicts", {"code": "refused_too_late", "state": one.now.value}))
 
 
-def _take_stop(one: _Told) -> None:
-    """Nobody has asked for it: a person decides, and releasing the hold hands the order over anew."""
-    if one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
+def _take_stop(one: ToldDocument) -> None:
+    """Of a held or closed order a stop is wanted: nothing leaves, and a release hands the order over anew.
+
+    Otherwise nobody has asked for it: a person decides, and releasing the hold hands the order over anew.
+    """
+    if (
+        any(parcel.has_left or parcel.handed_over_at for parcel in one.parcels)
+        or one.row.status is PlacementStatus.FINAL
+    ):
+        one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
+    elif one.row.state in _STOP_WANTED:
+        one.is_stopped = True
+        one.notes.append(("document_stopped", {"document": one.row.reference, "location": one.row.location}))
+    elif one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
         one.is_stopped = True
         one.holds.append(Hold(HoldCode.DISPATCH_ERROR, {"code": STOPPED_UNASKED, "document": one.row.reference}))
     else:
         one.notes.append(("scan_contradicts", {"code": STOPPED_UNASKED, "state": one.now.value}))
 
 
-def _contradict(one: _Told, answer: Contradiction) -> None:
+def _settle_stops(tx: Connection, step: str, documents: Sequence[ToldDocument]) -> None:
+    """What a stop that was wanted ends: the warehouse's work on the order, and the hold about an unwanted document."""
+    stopped = [one.row for one in documents if one.is_stopped]
+    back_to_dispatch(tx, [row.fulfillment_order_id for row in stopped if row.state is State.ON_HOLD])
+    closed = [row.fulfillment_order_id for row in stopped if row.state is State.CLOSED]
+    release_holds(tx, [(id_, HoldCode.UNWANTED_DOCUMENT) for id_ in closed], step)
+
+
+def _contradict(one: ToldDocument, answer: Contradiction) -> None:
     if answer.needs_person:
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, {"code": answer.code}))
     else:
         one.notes.append(("scan_contradicts", {"code": answer.code}))
 
 
-def _take_boxes(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, kind: Scan) -> None:
-    """Stamp the packages that the event names; create the packages that the warehouse has booked by itself."""
-    known = {known_waybill(parcel.waybill): parcel for parcel in one.parcels}
-    boxes = [EventBox(box.waybill, box.courier, box.weight_g, dict(box.lines)) for box in told.packages]
-    if not boxes and told.waybill:
-        boxes = [EventBox(told.waybill)]
-    unknown = [box for box in _once(boxes) if known_waybill(box.waybill) not in known]
-    if unknown and tools.capabilities(one.row.location).books_waybill:
-        made = _make(tx, tools, one, unknown, is_final=told.is_final)
-        known |= {known_waybill(parcel.waybill): parcel for parcel in made}
-        one.parcels.extend(made)
-    elif unknown:
-        # What travels under a number that we did not book is told to nobody.
-        shown = unknown[0].waybill if is_waybill(unknown[0].waybill) else "not a waybill number"
-        ours = one.parcels[0].waybill if one.parcels else ""
-        one.holds.append(Hold(HoldCode.WAYBILL_CONTRADICTS, {"waybill": ours, "scanned": shown}))
-    named = [known[key] for box in boxes if (key := known_waybill(box.waybill)) in known]
-    at = told.at.isoformat()
-    for parcel in named if boxes else one.parcels:
-        parcel.packed_at = parcel.packed_at or at
-        if kind is Scan.HANDED_OVER:
-            parcel.handed_over_at = parcel.handed_over_at or at
-
-
-def _once(boxes: Sequence[EventBox]) -> list[EventBox]:
-    """Each waybill once; a box without one is no package that a platform could be told of."""
-    found: dict[str, EventBox] = {}
-    for box in boxes:
-        if box.waybill.strip():
-            found.setdefault(known_waybill(box.waybill), box)
-    return list(found.values())
-
-
-def _make(tx: Connection, tools: Tools, one: _Told, boxes: Sequence[EventBox], *, is_final: bool) -> list[_Parcel]:
-    row = one.row
-    packed = fill_boxes(boxes, {line.line_id: line.quantity - line.packed for line in one.pieces}, is_final=is_final)
-    account = tools.directory.location(row.location).account
-    made = create_filled(
-        tx,
-        [
-            FilledPackage(
-                row.fulfillment_order_id,
-                row.order_id,
-                filled.box.courier,
-                account,
-                row.location,
-                filled.box.weight_g,
-                tuple(filled.lines.items()),
-            )
-            for filled in packed.boxes
-        ],
-    )
-    bookings = [
-        WarehouseBooking(id_, reference(row.key, number, 1), filled.box.courier, filled.box.waybill)
-        for (id_, number), filled in zip(made, packed.boxes, strict=True)
-    ]
-    book_of_warehouse(tx, bookings)
-    held = _in_boxes([filled.lines for filled in packed.boxes])
-    one.pieces = [Pieces(line.line_id, line.quantity, line.packed + held.get(line.line_id, 0)) for line in one.pieces]
-    for (id_, _), filled in zip(made, packed.boxes, strict=True):
-        facts = {"package": id_, "courier": filled.box.courier, "waybill": filled.box.waybill}
-        one.notes.append(("package_told", {**facts, "pieces": dict(filled.lines)}))
-    if packed.differs:
-        one.notes.append(("packages_differ", {"pieces": dict(packed.differs)}))
-    return [
-        _Parcel(id_, filled.box.waybill, has_lines=bool(filled.lines), is_new=True)
-        for (id_, _), filled in zip(made, packed.boxes, strict=True)
-    ]
-
-
-def _in_boxes(contents: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    held: dict[str, int] = {}
-    for lines in contents:
-        for line, count in lines.items():
-            held[line] = held.get(line, 0) + count
-    return held
-
-
-def _take_lines(one: _Told, told: WarehouseEvent, kind: Scan) -> None:
+def _take_lines(one: ToldDocument, told: WarehouseEvent, kind: Scan) -> None:
     """Lines of a final event rule what was shipped; a short pick that is not final is only noted."""
     if not told.is_final:
         return
@@ -340,7 +224,7 @@ def _take_lines(one: _Told, told: WarehouseEvent, kind: Scan) -> None:
             one.short[line] = one.short.get(line, 0) + missing
         if picked and sum(one.short.values()) == sum(planned.values()) and not one.has_packed:
             one.refusal = told
-    if not parts_left and (kind in _BOXES or kind is Scan.SHORT):
+    if not parts_left and (kind in NAMES_BOXES or kind is Scan.SHORT):
         one.is_final = True
 
 
@@ -353,7 +237,7 @@ def _facts(told: WarehouseEvent) -> dict[str, Any]:
     return {"code": told.code, **({"short": short} if short else {})} if told.code or short else {}
 
 
-def _refused(one: _Told) -> RefusedDocument:
+def _refused(one: ToldDocument) -> RefusedDocument:
     told = one.refusal
     assert told is not None
     code = told.code or (SHORT if Scan(told.kind) is not Scan.REFUSED else "")
@@ -362,12 +246,12 @@ def _refused(one: _Told) -> RefusedDocument:
     return RefusedDocument(one.ref, one.at, one.order, one.row.location, one.row.reference, quantities, refusal)
 
 
-def _short_pick(one: _Told) -> ShortPick:
+def _short_pick(one: ToldDocument) -> ShortPick:
     left = {line.line_id: line.quantity - one.short.get(line.line_id, 0) for line in one.pieces}
     return ShortPick(one.ref, one.order, one.row.location, one.row.reference, one.short, left)
 
 
-def _divisible(tx: Connection, short: Sequence[_Told]) -> Sequence[_Told]:
+def _divisible(tx: Connection, short: Sequence[ToldDocument]) -> Sequence[ToldDocument]:
     """While a worker of an earlier version without parts runs, a person decides about the remaining pieces."""
     if not short or not has_worker_without_parts(tx):
         return short
@@ -376,25 +260,27 @@ def _divisible(tx: Connection, short: Sequence[_Told]) -> Sequence[_Told]:
     return ()
 
 
-def _stamp(tx: Connection, documents: Sequence[_Told]) -> None:
+def _stamp(tx: Connection, documents: Sequence[ToldDocument]) -> None:
     stamped = [parcel for one in documents for parcel in one.parcels if parcel.packed_at]
     stamp_packages(tx, [Stamp(parcel.id, parcel.packed_at, parcel.handed_over_at) for parcel in stamped])
 
 
-def _stopped(documents: Sequence[_Told]) -> list[Ended]:
+def _stopped(documents: Sequence[ToldDocument]) -> list[Ended]:
     return [Ended(one.row.reference, PlacementStatus.STOPPED) for one in documents if one.is_stopped]
 
 
-def _final(documents: Sequence[_Told]) -> list[Ended]:
+def _final(documents: Sequence[ToldDocument]) -> list[Ended]:
     return [
         Ended(one.row.reference, PlacementStatus.FINAL) for one in documents if one.is_final and one.refusal is None
     ]
 
 
-def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Callable[[_Told], tuple[NewWork, ...]]:
+def _followers(
+    tx: Connection, tools: Tools, documents: Sequence[ToldDocument]
+) -> Callable[[ToldDocument], tuple[NewWork, ...]]:
     """Write-backs and notices of the packages that contain pieces; a platform accepts no other package."""
     left: list[ScannedPackage] = []
-    on_label: list[tuple[_Told, _Parcel]] = []
+    on_label: list[tuple[ToldDocument, ToldPackage]] = []
     shops = tools.directory.shops
     for one in documents:
         shop = one.order.key.account
@@ -412,19 +298,29 @@ def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Call
     for one, parcel in on_label:
         told = NewWork("writeback", parcel.id, one.row.lane, one.order.key.account)
         work[parcel.id] = (*work.get(parcel.id, ()), told)
+    for one in documents:
+        for parcel in filter(_has_just_left, one.parcels):
+            look = first_look(tools, parcel.id, parcel.account, one.order.key.account)
+            work[parcel.id] = (*work.get(parcel.id, ()), look)
     return lambda one: tuple(follow for parcel in one.parcels for follow in work.get(parcel.id, ()))
+
+
+def _has_just_left(parcel: ToldPackage) -> bool:
+    return parcel.is_tracked and parcel.handed_over_at is not None and not parcel.has_left
 
 
 def _settle(
     step: str,
-    one: _Told,
+    one: ToldDocument,
     back: TakenBack | None,
-    follow: Callable[[_Told], tuple[NewWork, ...]],
+    follow: Callable[[ToldDocument], tuple[NewWork, ...]],
     writes: Writes,
 ) -> None:
     ref = one.ref
     for kind, facts in one.notes:
         writes.events.append(event(step, ref, kind, Cause.WAREHOUSE, facts=facts))
+    for parcel in filter(_has_just_left, one.parcels):
+        writes.events.append(event(step, ref, Scan.HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": parcel.waybill}))
     if back is not None:
         gather(step, back.finished(ref, step), writes)
         return

@@ -19,6 +19,7 @@ from sandbox.stream import plan
 from workers.autoscaler import Autoscaler
 from workers.demo.run import DemoResult, Progress, RunningDemo, conclude, prepared
 from workers.demo.stage import Script, make_spec
+from workers.demo.warehouses import UNTOLD
 from workers.supervisor import Supervisor, roles, supervised
 
 TIMES = 15
@@ -75,7 +76,9 @@ class Tide:
         )
 
     def spec(self) -> Spec:
-        script = Script(self.orders, None, self.seed, self.average_per_min / 60, 1, self.threads, self.shops)
+        script = Script(
+            self.orders, None, self.seed, self.average_per_min / 60, 1, self.threads, self.shops, floors=UNTOLD
+        )
         surge = Surge(from_s=self.before_s, for_s=self.surge_s, times=TIMES)
         arrival = Arrival(per_second=self.average_per_min / 60, surge=surge)
         return msgspec.structs.replace(make_spec(script), arrival=arrival)
@@ -137,7 +140,7 @@ def play(base: Settings, stores: Connection, tide: Tide) -> Course:
     """Play a tide to its end, and until the pool is at its least again or nothing moves."""
     given = msgspec.structs.replace(base.stores, database_url=stores.database_url, redis_url=stores.redis_url)
     spec = tide.spec()
-    script = Script(tide.orders, None, tide.seed, tide.average_per_min / 60, 1, tide.threads, tide.shops)
+    script = Script(tide.orders, None, tide.seed, tide.average_per_min / 60, 1, tide.threads, tide.shops, floors=UNTOLD)
     offsets = [order.offset_s for order in plan(spec).orders]
     with prepared(msgspec.structs.replace(base, stores=given), script, spec) as stage, _elastic(stage, tide) as demo:
         watch = Watch(

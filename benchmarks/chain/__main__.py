@@ -14,6 +14,7 @@ from benchmarks.peers.course import CELERY, DRAMATIQ
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
 from workers.demo.stage import Script, scenes_of
+from workers.demo.warehouses import UNTOLD
 
 QUICK_ORDERS = 1000
 QUICK_OTHERS = 200
@@ -31,6 +32,8 @@ QUICK_OTHERS = 200
 @click.option("--alone", is_flag=True, help="One run of the engine, without floor and peers.")
 @click.option("--quick", is_flag=True, help=f"One round: {QUICK_ORDERS} orders, {QUICK_OTHERS} for the others.")
 @click.option("--split-share", default=0.0, help="Share of orders whose lines no location has all of.")
+@click.option("--told", is_flag=True, help="The warehouses take orders: the steps of a chain with dispatch.")
+@click.option("--followed", is_flag=True, help="The courier is asked about parcels, at the sandbox's pace.")
 @click.option("--sample", is_flag=True, help="Also sample what Postgres is at; costs a little.")
 @click.option("--pictures", type=click.Path(path_type=Path, file_okay=False), help="Folder to draw pictures into.")
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
@@ -47,6 +50,8 @@ def main(
     alone: bool,
     quick: bool,
     split_share: float,
+    told: bool,
+    followed: bool,
     sample: bool,
     pictures: Path | None,
     as_json: bool,
@@ -70,6 +75,8 @@ def main(
         threads=threads,
         shops=shops,
         scenes=scenes_of(split_share, 0.0),
+        follows=followed,
+        floors={} if told else UNTOLD,
     )
     wanted = [] if alone else [DRAMATIQ, CELERY]
     peers = [peer for peer in wanted if not peer.missing]

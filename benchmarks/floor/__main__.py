@@ -13,6 +13,7 @@ from benchmarks.surroundings import describe, private_stores
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 
 
 @click.command()
@@ -27,7 +28,9 @@ def main(*, orders: int, shops: int, rounds: int, batch: int, seed: int, quick: 
     """Measure what the chain's statements and calls cost without queue, engine and rules."""
     configure("auto", "warning")
     orders, rounds = (300, 1) if quick else (orders, rounds)
-    script = Script(orders=orders, csv=None, seed=seed, per_second=0.0, processes=0, threads=1, shops=shops)
+    script = Script(
+        orders=orders, csv=None, seed=seed, per_second=0.0, processes=0, threads=1, shops=shops, floors=UNTOLD
+    )
     base = read_settings()
     found = medians([measure_floor(base, script, batch) for _ in range(rounds)])
     with private_stores(base) as stores:

@@ -19,6 +19,7 @@ from infra.servers import Connection
 from infra.telemetry.log import configure
 from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 from workers.supervisor import supervised
 
 QUICK_S = 20.0
@@ -47,7 +48,7 @@ def main(*, shops: int, seconds: float, settle_s: float, quick: bool, as_json: b
 def watch(base: Settings, stores: Connection, shops: int, settle_s: float, seconds: float) -> dict[str, Any]:
     """Percent of one core by part, over `seconds`; the sandbox and this process are not counted."""
     given = msgspec.structs.replace(base.stores, database_url=stores.database_url, redis_url=stores.redis_url)
-    script = Script(orders=1, csv=None, seed=7, per_second=0.0, processes=2, threads=4, shops=shops)
+    script = Script(orders=1, csv=None, seed=7, per_second=0.0, processes=2, threads=4, shops=shops, floors=UNTOLD)
     with prepared(msgspec.structs.replace(base, stores=given), script) as demo:
         _set_usual_pace(demo)
         with supervised(demo.supervisor):

@@ -10,6 +10,7 @@ from benchmarks.surroundings import describe, private_stores
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 
 PEERS = {"dramatiq": DRAMATIQ, "celery": CELERY}
 
@@ -35,7 +36,7 @@ def main(
         processes=processes or chosen.processes,
         arguments=tuple(arguments.split()) if arguments else chosen.arguments,
     )
-    script = Script(200 if quick else orders, None, 7, 0.0, processes=0, threads=1, shops=shops)
+    script = Script(200 if quick else orders, None, 7, 0.0, processes=0, threads=1, shops=shops, floors=UNTOLD)
     base = read_settings()
     with private_stores(base) as stores:
         found = figures(chosen, measure_peer(base, stores, script, chosen))

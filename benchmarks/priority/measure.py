@@ -18,6 +18,7 @@ from infra.tables.pool import Database
 from sandbox.spec import Arrival, Dirt
 from workers.demo.run import RunningDemo, prepared
 from workers.demo.stage import Script, make_spec
+from workers.demo.warehouses import UNTOLD
 from workers.run_all import environment_of
 from workers.supervisor import ProcessRole, Supervisor, roles, supervised
 
@@ -102,7 +103,15 @@ def play(base: Settings, scene: Scene) -> Seen:
 def staged(base: Settings, scene: Scene) -> Iterator[tuple[RunningDemo, Settings, Any]]:
     """Stores, sandbox and settings of a scene; shelves full, no worker yet."""
     script = Script(
-        max(scene.waiting, 50), None, 7, 0.0, processes=0, threads=scene.threads, shops=scene.shops, dirt=SPOTLESS
+        max(scene.waiting, 50),
+        None,
+        7,
+        0.0,
+        processes=0,
+        threads=scene.threads,
+        shops=scene.shops,
+        dirt=SPOTLESS,
+        floors=UNTOLD,
     )
     arrival = Arrival(per_second=0.0 if scene.waiting else _NEVER)
     spec = msgspec.structs.replace(make_spec(script), p0_share=0.0, arrival=arrival)

@@ -11,6 +11,7 @@ from benchmarks.storage.measure import Cost, measure
 from infra.config.settings import read_settings
 from infra.telemetry.log import configure
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 
 FEW = 10_000
 
@@ -25,7 +26,7 @@ def main(*, orders: int, stored: int, quick: bool, as_json: bool) -> None:
     configure("auto", "warning")
     orders, stored = (300, 100_000) if quick else (orders, stored)
     base = read_settings()
-    script = Script(orders=orders, csv=None, seed=7, per_second=0.0, processes=0, threads=1, shops=5)
+    script = Script(orders=orders, csv=None, seed=7, per_second=0.0, processes=0, threads=1, shops=5, floors=UNTOLD)
     few, many = measure(base, script, FEW), measure(base, script, stored)
     show(few, many, Console(stderr=as_json, highlight=False, width=150))
     if as_json:

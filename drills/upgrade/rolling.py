@@ -22,6 +22,7 @@ from ops.views.ledgers import our_ledger
 from sandbox.spec import Dirt, Scenes, WarehouseDelays
 from workers.demo.run import RunningDemo, prepared, their_ledger
 from workers.demo.stage import Script
+from workers.demo.warehouses import UNTOLD
 from workers.supervisor import Supervisor, supervised
 
 STORED, STORED_QUICK = 100_000, 4_000
@@ -88,6 +89,7 @@ def rolling_upgrade(plan: Plan) -> Trial:
         scenes=_SCENES,
         # The earlier version reads the same settings file.
         takes_over=False,
+        floors=UNTOLD,
     )
     with prepared(plan.base, script, release=earlier.release) as demo:
         slow_courier(demo)

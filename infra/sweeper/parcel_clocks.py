@@ -1,9 +1,9 @@
-"""Parcels whose clock has run out become cases: not collected in time, not moving for long."""
+"""Parcels whose clock has run out become cases: not collected in time, not moving for long, not delivered for days."""
 
 from domain.cases import CaseKind, case_id_of
-from domain.clocks import MOVES_ON
-from domain.tracking import fold
-from infra.tables.cases import NewCase, OverdueParcel, close_collected, open_cases, overdue_parcels
+from domain.clocks import MOVES_ON, TO_BE_SIGNED
+from domain.tracking import ParcelStage, fold
+from infra.tables.cases import NewCase, OverdueParcel, close_settled, open_cases, overdue_parcels
 from infra.tables.pool import Connection, Database
 from infra.tables.tracking import events_of
 from infra.telemetry.log import get_logger
@@ -24,23 +24,29 @@ def open_parcel_cases(db: Database, stretch: int = STRETCH) -> int:
     while True:
         with db.transaction() as tx:
             upto, overdue = overdue_parcels(tx, after=after, limit=stretch)
-            opened += len(open_cases(tx, [_case(one) for one in _standing_still(tx, overdue)]))
+            opened += len(open_cases(tx, [_case(one) for one in _unsettled(tx, overdue)]))
         if upto is None:
             break
         after = upto
     with db.transaction() as tx:
-        closed = close_collected(tx)
+        closed = close_settled(tx)
     if opened or closed:
         log.info("parcel_cases", opened=opened, closed=closed)
     return opened
 
 
-def _standing_still(tx: Connection, overdue: list[OverdueParcel]) -> list[OverdueParcel]:
-    """Without parcels that may rest where they are."""
+# Stages in which the end of a clock is trouble; of a parcel that nobody has collected, any stage.
+_TROUBLE_IN: dict[CaseKind, frozenset[ParcelStage]] = {
+    CaseKind.NOT_COLLECTED: frozenset(ParcelStage),
+    CaseKind.NOT_MOVING: MOVES_ON,
+    CaseKind.NOT_DELIVERED: TO_BE_SIGNED,
+}
+
+
+def _unsettled(tx: Connection, overdue: list[OverdueParcel]) -> list[OverdueParcel]:
+    """Without parcels that may be as they are: they rest in a locker, go back, or are lost, which is a case already."""
     ways = events_of(tx, [one.package_id for one in overdue]) if overdue else {}
-    return [
-        one for one in overdue if one.kind is CaseKind.NOT_COLLECTED or fold(ways[one.package_id]).stage in MOVES_ON
-    ]
+    return [one for one in overdue if fold(ways[one.package_id]).stage in _TROUBLE_IN[one.kind]]
 
 
 def _case(one: OverdueParcel) -> NewCase:

@@ -227,6 +227,8 @@ def overdue_parcels(tx: Connection, *, after: int, limit: int) -> tuple[int | No
         "upto": upto,
         "not_collected": CaseKind.NOT_COLLECTED,
         "not_moving": CaseKind.NOT_MOVING,
+        "not_delivered": CaseKind.NOT_DELIVERED,
+        "delivery_h": CLOCKS[ClockName.DELIVERY].hours,
         "first_scan_h": CLOCKS[ClockName.FIRST_SCAN].hours,
         "no_movement_h": CLOCKS[ClockName.NO_MOVEMENT].hours,
     }
@@ -235,7 +237,11 @@ def overdue_parcels(tx: Connection, *, after: int, limit: int) -> tuple[int | No
     return upto, [OverdueParcel(kind=CaseKind(row.pop("kind")), **row) for row in rows]
 
 
-def close_collected(tx: Connection) -> int:
-    """Close the open cases of parcels that were collected after all; how many."""
-    named = {"author": ENGINE, "not_collected": CaseKind.NOT_COLLECTED}
-    return len(tx.execute(CASE["close_collected"], named).fetchall())
+def close_settled(tx: Connection) -> int:
+    """Close the open cases of parcels that were collected, or signed for, after all; how many."""
+    named = {
+        "author": ENGINE,
+        "not_collected": CaseKind.NOT_COLLECTED,
+        "until_signed": [CaseKind.NOT_MOVING, CaseKind.NOT_DELIVERED],
+    }
+    return len(tx.execute(CASE["close_settled"], named).fetchall())

@@ -22,12 +22,15 @@ _RUNNING = {
     ClockName.SHIP_BY: CLOCK["running_ship_by"],
     ClockName.FIRST_SCAN: CLOCK["running_first_scan"],
     ClockName.NO_MOVEMENT: CLOCK["running_no_movement"],
+    ClockName.DELIVERY: CLOCK["running_delivery"],
 }
 
 # Of parcels under way so many are looked at for a list, those followed longest first.
 _FOLLOWED_MAX = 20_000
+# A parcel of which one of these was told is on its way to its receiver no more.
+_TURNED = (ParcelKind.RETURNING, ParcelKind.RETURNED, ParcelKind.LOST)
 # A parcel of which one of these was told may rest where it is.
-_RESTING = (ParcelKind.AT_LOCKER, ParcelKind.RETURNING, ParcelKind.RETURNED, ParcelKind.LOST)
+_RESTING = (ParcelKind.AT_LOCKER, *_TURNED)
 
 
 class RaisedAlarm(NamedTuple):
@@ -131,6 +134,7 @@ def load_running(
         "hours": CLOCKS[clock].hours,
         "followed_max": _FOLLOWED_MAX,
         "resting": list(_RESTING),
+        "turned": list(_TURNED),
     }
     with tx.cursor(row_factory=class_row(RunningRow)) as cursor:
         return cursor.execute(_RUNNING[clock], named).fetchall()

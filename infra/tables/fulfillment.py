@@ -97,6 +97,15 @@ def unplace(tx: Connection, refused: Mapping[int, tuple[str, str]]) -> None:
     tx.execute(FULFILLMENT["unplace"], {"rows": rows})
 
 
+def back_to_dispatch(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Held fulfillment orders whose warehouse has stopped work are handed over anew once they are released.
+
+    No statement for none.
+    """
+    if fulfillment_order_ids:
+        tx.execute(FULFILLMENT["back_to_dispatch"], {"ids": list(fulfillment_order_ids)})
+
+
 def exclude(tx: Connection, refused: Mapping[int, Mapping[str, str]]) -> None:
     """Never choose these locations for fulfillment orders: codes by location, by id."""
     rows = rows_json({"id": id_, "excluded": dict(locations)} for id_, locations in refused.items())

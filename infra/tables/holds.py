@@ -132,7 +132,7 @@ def expired_holds(connection: Connection) -> list[tuple[str, int]]:
 
 
 class LivingWaybill(NamedTuple):
-    """A waybill that lives although its order is closed."""
+    """A waybill that lives although its order is closed, or goes on under another waybill."""
 
     order_name: str
     courier: str
@@ -140,7 +140,7 @@ class LivingWaybill(NamedTuple):
 
 
 def unwanted_waybills(connection: Connection, limit: int) -> list[LivingWaybill]:
-    """Waybills that live although their order is closed, the oldest first."""
+    """Waybills that live although nobody wants them, the oldest first: those of closed orders come first."""
     return [LivingWaybill(*row) for row in connection.execute(HOLDS["unwanted_waybills"], {"limit": limit})]
 
 

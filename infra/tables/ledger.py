@@ -57,6 +57,16 @@ class WaybillRow(NamedTuple):
     is_given_up: bool
 
 
+class LedgerDocument(NamedTuple):
+    """A document that was intended or placed at a warehouse."""
+
+    shop: str
+    platform_order_id: str
+    reference: str
+    location: str
+    is_placed: bool
+
+
 class ProgressRow(NamedTuple):
     """How far a run got. `read_upto`: up to when (unix seconds) every shop's changes were read.
 
@@ -95,6 +105,11 @@ def waybills(tx: Connection) -> list[WaybillRow]:
 def shown_waybills(tx: Connection) -> frozenset[str]:
     """Waybills of warehouses that are in no package of ours, and that a person sees."""
     return frozenset(row[0] for row in tx.execute(LEDGER["shown_waybills"], {"unwanted": CaseKind.UNWANTED_PARCEL}))
+
+
+def documents(tx: Connection) -> list[LedgerDocument]:
+    """Every document that a warehouse may have heard of."""
+    return [LedgerDocument(*row) for row in tx.execute(LEDGER["documents"])]
 
 
 def pieces(tx: Connection) -> dict[str, int]:

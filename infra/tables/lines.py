@@ -41,13 +41,18 @@ def load_plans(
 
 
 def own_shipments(order: Order, shipped: Sequence[ShippedPieces]) -> dict[str, int]:
-    """Pieces by line that the platform shows as shipped under our number, or without a number after our write-back."""
-    shown = {line.line_id: line.waybill for line in order.lines if line.shipped}
+    """Pieces by line that the platform shows as shipped under our number, or without a number after our write-back.
+
+    A platform shows one number for a line, and all its pieces as shipped, though some are in another package of ours:
+    where the number is ours, nobody else has shipped a piece.
+    """
+    shown = {line.line_id: line for line in order.lines if line.shipped}
     own: dict[str, int] = {}
     for one in shipped:
-        if one.line_id in shown and (
-            shown[one.line_id] == one.waybill or (one.is_written_back and not shown[one.line_id])
-        ):
+        line = shown.get(one.line_id)
+        if line is not None and line.waybill == one.waybill:
+            own[one.line_id] = line.shipped
+        elif line is not None and one.is_written_back and not line.waybill:
             own[one.line_id] = own.get(one.line_id, 0) + one.quantity
     return own
 

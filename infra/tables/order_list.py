@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from domain.cases import BESIDE_THE_ORDER, ENDS_UNDELIVERED
 from domain.errors import Refused
 from domain.money import Money
 from domain.states import State
@@ -96,7 +97,9 @@ class ListedOrder:
 
     `worth`: what the buyer owes or has paid. `holds`: codes of open holds, the first due first, and the owner of that.
     `step`: what is due next, since or at `due_at`; behind which `gate` it rests. `has_left`: it was handed over.
-    `seen_at` is the database's time.
+    `case_kinds`: of its open cases that keep it open, the first due first, and the owner of that. `is_followed`: a
+    courier is still asked about a package of it. `had_trouble`: a parcel of it came back, was lost, or was given up.
+    `delivered_at`: of its last package. `seen_at` is the database's time.
     """
 
     id: int
@@ -120,6 +123,11 @@ class ListedOrder:
     gate: str | None
     is_booked: bool
     has_left: bool
+    case_kinds: list[str] = field(default_factory=list)
+    case_owner: str | None = None
+    is_followed: bool = False
+    had_trouble: bool = False
+    delivered_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -244,7 +252,12 @@ def parts_of(tx: Connection, order_ids: Sequence[int]) -> list[tuple[int, int]]:
 def load_listed(tx: Connection, chosen: Sequence[tuple[int, int]]) -> list[ListedOrder]:
     """The columns of a list of orders, in the order of their (order, fulfillment order) ids."""
     ids = {"order_ids": [order_id for order_id, _ in chosen], "part_ids": [part_id for _, part_id in chosen]}
-    named = {**ids, **hurried_by_subject()}
+    named = {
+        **ids,
+        **hurried_by_subject(),
+        "beside": sorted(BESIDE_THE_ORDER),
+        "undelivered": sorted(ENDS_UNDELIVERED),
+    }
     with tx.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(ORDER_LIST["facts"], named)
         return [ListedOrder(worth=Money(row.pop("payable_minor"), row.pop("currency")), **row) for row in rows]

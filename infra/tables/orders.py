@@ -300,3 +300,15 @@ def existing(tx: Connection, keys: Sequence[OrderKey]) -> Mapping[OrderKey, tupl
         },
     )
     return {OrderKey(row[1], row[2], row[3]): (row[0], row[4]) for row in rows}
+
+
+def read_days_again(tx: Connection, shops: Sequence[str], *, newest: int, limit: int) -> list[Lane]:
+    """Make normalize due for contents of open orders of which nobody has read the day from which they ship.
+
+    `shops`: accounts of shops whose orders wait for that day. `newest`: orders that are looked at. Returns the lane of
+    each. No statement for no shop.
+    """
+    if not shops:
+        return []
+    named = {"shops": list(shops), "newest": newest, "limit": limit}
+    return [Lane(lane) for (lane,) in tx.execute(ORDERS["read_days_again"], named)]

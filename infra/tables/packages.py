@@ -40,7 +40,8 @@ class PackageRow:
 class UnlabelledRow(PackageRow):
     """`status`, `reference`: the live shipment's. `is_asked_about`: a call may have happened, over in `busy_s`.
 
-    `early_s`: until the order may be labelled; 0: it may. `lines`: (line, pieces) of the package. `version`: of the
+    `early_s`: until the order may be labelled; 0: it may. `is_day_read`: that was read from the content that the order
+    has, which a worker of an earlier version does not do. `lines`: (line, pieces) of the package. `version`: of the
     order's content.
     """
 
@@ -55,6 +56,7 @@ class UnlabelledRow(PackageRow):
     is_asked_about: bool
     busy_s: float
     early_s: float
+    is_day_read: bool
     voided: int
     version: bytes
     lines: tuple[tuple[str, int], ...] = ()
@@ -129,11 +131,15 @@ def create_packages(tx: Connection, packages: Sequence[NewPackage]) -> dict[int,
 
 
 class CancelledPackage(NamedTuple):
-    """A package that leaves no more. `waybill`: it has one, which lives. `is_told`: the platform heard, or may have."""
+    """A package that leaves no more. `waybill`, under `reference` at its courier: it has one, which lives.
+
+    `is_told`: the platform heard, or may have.
+    """
 
     id: int
     fulfillment_order_id: int
     courier: str
+    reference: str | None
     waybill: str | None
     is_told: bool
 

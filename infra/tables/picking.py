@@ -54,7 +54,8 @@ class PackageFound:
     """A package that a person names by `name`: its waybill, its reference, or its document's reference.
 
     `status`: of the shipment. `document`: status of the last document, empty without one. `version`: of the order's
-    content. `checked_s`: so long ago the platform allowed to ship; None: nobody knows. `holds`: codes of open holds.
+    content. `document_reference`: of that document. `others`: further packages of it that were not cancelled.
+    `checked_s`: so long ago the platform allowed to ship; None: nobody knows. `holds`: codes of open holds.
     """
 
     name: str
@@ -77,6 +78,8 @@ class PackageFound:
     version: bytes
     checked_s: float | None
     document: str
+    document_reference: str
+    others: int
     holds: Sequence[str]
 
     @property

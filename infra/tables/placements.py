@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from domain.dispatch import PlacementStatus
 from domain.order import Lane, OrderKey
+from domain.references import document_reference
 from domain.states import State
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
@@ -21,6 +22,8 @@ class KnownPackage(NamedTuple):
     """A package that was not cancelled, with its live shipment.
 
     `checked_s`: so long before its booking was recorded the platform allowed to ship; None: it was not asked then.
+    `account`: who booked it, a courier account or the warehouse. `has_left`: it was handed over. `has_pieces`: not one
+    that a warehouse named beside packages that hold everything.
     """
 
     id: int
@@ -30,6 +33,9 @@ class KnownPackage(NamedTuple):
     waybill: str | None
     sort_code: str
     checked_s: float | None
+    account: str
+    has_left: bool
+    has_pieces: bool
 
     @property
     def is_booked(self) -> bool:
@@ -51,6 +57,7 @@ class UndispatchedRow:
     `status` and `reference` are None without one; `is_asked_about`: a call may have happened, over in `busy_s` seconds.
     `checked_s`: so long ago the platform allowed to ship, asked for this document. `ended`: the last generation that
     was refused or stopped. `version`: of the order's content. `early_s`: until the order may be handed to a warehouse.
+    `is_day_read`: as in `infra.tables.packages.UnlabelledRow`.
     """
 
     fulfillment_order_id: int
@@ -72,6 +79,7 @@ class UndispatchedRow:
     busy_s: float
     checked_s: float | None
     early_s: float
+    is_day_read: bool
     ended: int
 
     @property
@@ -134,6 +142,36 @@ class Heard(NamedTuple):
     reference: str
     their_id: str
     parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentHere:
+    """A fulfillment order and its live document as we have them. `generation`: None without one.
+
+    `is_placed`: as far as we know. `known_generation`: the highest that a warehouse may have heard of. `is_calling`:
+    the step dispatch works on it.
+    """
+
+    id: int
+    number: int
+    state: str
+    lane: str
+    order_id: int
+    platform: str
+    shop: str
+    platform_order_id: str
+    generation: int | None
+    location: str
+    is_placed: bool
+    known_generation: int
+    is_calling: bool
+
+    @property
+    def order(self) -> str:
+        return f"{self.platform}/{self.shop}/{self.platform_order_id}"
+
+    def reference(self, generation: int) -> str:
+        return document_reference(OrderKey(self.platform, self.shop, self.platform_order_id), self.number, generation)
 
 
 class DocumentRow(NamedTuple):
@@ -203,6 +241,24 @@ def end_calls(tx: Connection, ended: Sequence[CallEnded]) -> None:
         tx.execute(PLACEMENTS["end_calls"], {"rows": rows_json(one._asdict() for one in ended)})
 
 
+def documents_since(tx: Connection, since: datetime, *, after: int, limit: int) -> list[DocumentHere]:
+    """A page of fulfillment orders of orders that came since then and have not left, with an id above `after`."""
+    named = {"since": since, "after": after, "limit": limit}
+    with tx.cursor(row_factory=class_row(DocumentHere)) as cursor:
+        return cursor.execute(PLACEMENTS["documents_since"], named).fetchall()
+
+
+def adopt_document(tx: Connection, id_: int, location: str, generation: int, reference: str) -> bool:
+    """Make what lives at a warehouse our intent, and dispatch due, which asks and records; False: a worker is at it."""
+    row = tx.execute(PLACEMENTS["is_dispatching"], {"id": id_}).fetchone()
+    if row is not None and row[0]:
+        return False
+    named = {"id": id_, "location": location, "generation": generation, "reference": reference}
+    tx.execute(PLACEMENTS["intend_found"], named)
+    ask_about_documents(tx, [id_])
+    return True
+
+
 def note_asked(tx: Connection, references: Sequence[str]) -> None:
     """The warehouse was asked about placed documents just now. No statement for none."""
     if references:
@@ -213,6 +269,11 @@ def lock_documents(tx: Connection, references: Sequence[str]) -> list[DocumentRo
     """Documents by our references; locks their fulfillment orders, in id order."""
     rows = tx.execute(PLACEMENTS["lock_documents"], {"references": list(references)})
     return [_document(row) for row in rows]
+
+
+def lock_told(tx: Connection, references: Sequence[str]) -> None:
+    """Lock the fulfillment orders of documents and packages, in id order, before either kind is looked at."""
+    tx.execute(PLACEMENTS["lock_told"], {"references": list(references)})
 
 
 def _document(row: tuple[Any, ...]) -> DocumentRow:

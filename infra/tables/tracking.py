@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from domain.cases import BESIDE_THE_ORDER
+from domain.order import Lane
 from domain.tracking import ParcelEvent, ParcelKind
 from infra.tables.packages import PackageRow, load_rows
 from infra.tables.pool import Connection
@@ -38,7 +40,7 @@ class NewEvent(NamedTuple):
 
 
 class ParcelDelivery(NamedTuple):
-    """Of a fulfillment order: when its last package was signed for, and whether a case of its order is open."""
+    """Of a fulfillment order: when its last package was signed for, and whether a case keeps its order open."""
 
     delivered_at: datetime | None
     has_case: bool
@@ -75,5 +77,23 @@ def deliveries(tx: Connection, fulfillment_order_ids: Sequence[int]) -> Mapping[
     """How far the deliveries of fulfillment orders are. No statement for none."""
     if not fulfillment_order_ids:
         return {}
-    rows = tx.execute(TRACKING["deliveries"], {"ids": list(fulfillment_order_ids)})
+    rows = tx.execute(TRACKING["deliveries"], {"ids": list(fulfillment_order_ids), "beside": sorted(BESIDE_THE_ORDER)})
     return {id_: ParcelDelivery(delivered_at, has_case) for id_, delivered_at, has_case in rows}
+
+
+def follow_forgotten(
+    tx: Connection, accounts: Mapping[str, str], *, newest: int, within_s: float, limit: int
+) -> list[tuple[Lane, str]]:
+    """Make track due for parcels that have left and that nobody follows, `limit` at most; (lane, account) of each.
+
+    `accounts`: of the couriers that are asked, each with the account of its questions. `newest`: packages that are
+    looked at. Parcels that left longer than `within_s` seconds ago, or before parcels were followed at all, are left.
+    """
+    named = {
+        "accounts": list(accounts),
+        "asked": list(accounts.values()),
+        "newest": newest,
+        "within_s": within_s,
+        "limit": limit,
+    }
+    return [(Lane(lane), account) for lane, account in tx.execute(TRACKING["follow_forgotten"], named)]

@@ -37,6 +37,15 @@ class WritebackRow(PackageRow):
     lines: list[tuple[str, int]]
 
 
+class DividedLines(NamedTuple):
+    """Of a package with a part of a line: the lines that `completes` the telling, and the waybills of our `others` that
+    hold pieces of the same lines.
+    """
+
+    completes: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
 class NewWriteback(NamedTuple):
     """A write-back to make. `shipped_at`: when the package left, by the rule of the shop."""
 
@@ -72,6 +81,14 @@ def drop_untold(tx: Connection, package_ids: Sequence[int]) -> None:
 def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[WritebackRow]:
     """The write-backs of packages with a waybill, by package; locked."""
     return load_rows(tx, WRITEBACKS["load_writebacks"], package_ids, WritebackRow)
+
+
+def divided_lines(tx: Connection, package_ids: Sequence[int]) -> dict[int, DividedLines]:
+    """How the lines of packages are divided. No statement for none."""
+    if not package_ids:
+        return {}
+    rows = tx.execute(WRITEBACKS["divided"], {"ids": list(package_ids)})
+    return {id_: DividedLines(frozenset(lines or ()), frozenset(others)) for id_, lines, others in rows}
 
 
 def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:

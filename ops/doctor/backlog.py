@@ -160,11 +160,14 @@ def expired_cases(session: Connection) -> Check:
 def unwanted_waybills(session: Connection) -> Check:
     rows = holds.unwanted_waybills(session, _NAMED + 1)
     if not rows:
-        return ok("waybills", "no closed order has a valid waybill")
+        return ok("waybills", "each valid waybill is wanted")
     named = ", ".join(f"{order} has {waybill} of {courier}" for order, courier, waybill in rows[:_NAMED])
     more = " and more" if len(rows) > _NAMED else ""
-    advice = "cancel each at its courier, then `orderlane order release ID --code unwanted_waybill --reason R`"
-    return warn("waybills", f"valid although the order is closed: {named}{more}", advice)
+    advice = (
+        "cancel each at its courier; then `orderlane order release ID --code unwanted_waybill --reason R`, or"
+        " `orderlane case close N --reason R` where it is a case"
+    )
+    return warn("waybills", f"valid although nobody wants them: {named}{more}", advice)
 
 
 def dead_letters(session: Connection) -> Check:

@@ -1,11 +1,12 @@
-"""What people do to packages at a location of our own: accept, pack, hand over, as scans of a warehouse's feed do.
+"""What people do to packages at a location of our own: accept, pack, hand over, or keep in the house, as scans of a
+warehouse's feed do.
 
 Before packing and hand-over the platform is asked once more, unless its last answer is recent; without an answer
 nothing is packed or handed over. One transaction for each package: what one of them raises keeps no other waiting.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import psycopg
@@ -17,7 +18,7 @@ from actors.tools import Tools
 from adapters.ports import WarehouseEvent
 from domain.errors import FulfilmentError
 from domain.order import Lane, PlatformState
-from domain.own_scans import ASKS_FIRST, PackageNow, WhyNot, is_repeat, may_be_shipped, why_refused
+from domain.own_scans import ASKS_FIRST, PackageNow, WhyNot, is_repeat, may_be_shipped, why_not_stopped, why_refused
 from domain.reasons import Reason
 from domain.references import is_document_reference
 from domain.states import State
@@ -49,12 +50,14 @@ class PackageAct(StrEnum):
     ACCEPT = "accept"
     PACK = "pack"
     HAND_OVER = "hand_over"
+    STOP = "stop"
 
 
 _SCANS: Mapping[PackageAct, tuple[Scan, Verb]] = {
     PackageAct.ACCEPT: (Scan.ACCEPTED, Verb.PACKAGE_ACCEPTED),
     PackageAct.PACK: (Scan.PACKED, Verb.PACKAGE_PACKED),
     PackageAct.HAND_OVER: (Scan.HANDED_OVER, Verb.PACKAGE_HANDED_OVER),
+    PackageAct.STOP: (Scan.STOPPED, Verb.PACKAGE_STOPPED),
 }
 
 
@@ -140,6 +143,7 @@ class PackingBench:
             is_cancelled=row.is_cancelled,
             is_packed=row.is_packed,
             has_left=row.has_left,
+            has_others=row.others > 0 and row.name != row.document_reference,
         )
 
     def _ask_platforms(self, rows: Sequence[PackageFound]) -> dict[int, float | Refusal]:
@@ -231,13 +235,13 @@ class PackingBench:
         with change(self.tools.db, self.author) as made:
             lock_package(made.tx, seen.package_id)
             now = find_packages(made.tx, [seen.reference], ())[seen.reference][0]
-            became, why = self._judge(scan, seen, now)
+            became, why = self._judge(scan, seen, replace(now, name=seen.name))
             if became is not Became.DONE:
                 made.unchanged()
                 return became, why
-            told = WarehouseEvent(
-                f"own-{now.reference}-{scan}", now.reference, now.waybill, str(scan), self.tools.clock.utcnow()
-            )
+            # Stopped is the document of the package.
+            about, waybill = (now.document_reference, "") if scan is Scan.STOPPED else (now.reference, now.waybill)
+            told = WarehouseEvent(f"own-{about}-{scan}", about, waybill, str(scan), self.tools.clock.utcnow())
             if allowed_at is not None:
                 note_checked(made.tx, now.package_id, self.tools.clock.monotonic() - allowed_at)
             bells = apply_scans(made.tx, self.tools, STEP.name, now.location, [told])
@@ -248,7 +252,8 @@ class PackingBench:
 
     def _judge(self, scan: Scan, seen: PackageFound, now: PackageFound) -> tuple[Became, Reason | None]:
         package = self._now(now)
-        if code := why_refused(package):
+        refused = why_not_stopped(package) if scan is Scan.STOPPED else why_refused(package)
+        if code := refused:
             facts = {"holds": ", ".join(now.holds), "state": now.state, "location": now.location}
             return Became.REFUSED, Reason(code, facts)
         if is_repeat(scan, package):
@@ -282,4 +287,5 @@ def _why_not(error: Exception) -> Refusal:
 
 
 def _facts(row: PackageFound) -> dict[str, object]:
-    return {"state": row.state, "is_packed": row.is_packed, "has_left": row.has_left}
+    facts = {"state": row.state, "is_packed": row.is_packed, "has_left": row.has_left}
+    return facts | ({"document": row.document} if row.document else {})

@@ -1,5 +1,5 @@
-"""Asks couriers and platforms for our waybills and write-backs, as after a restored backup: adopts and voids, but
-creates nothing.
+"""Asks couriers, warehouses and platforms for our waybills, documents and write-backs, as after a restored backup:
+adopts and voids, but creates nothing.
 
 References are derived from the order, so a package whose booking we forgot can still be asked for.
 """
@@ -18,10 +18,12 @@ from domain.reconcile import CourierShipment, Difference, compare
 from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner, call_each
 from infra.engine.results import SubjectRef
+from infra.tables.placements import DocumentHere
 from infra.tables.pool import Database
 from infra.tables.shipments import PackageHere, packages_since
 from infra.tables.writebacks import Selection
 from ops.verbs.reconcile_adopt import adopt, note_voided
+from ops.verbs.reconcile_documents import DocumentReconciler
 from ops.verbs.reconcile_lost import LostOrder, find_ours, lost_orders, release_lost
 from ops.verbs.writeback_retry import PlatformAnswer, RetryRate, RetryResult, preview, reason_of, retry
 from ops.views.looking import looking
@@ -50,6 +52,10 @@ class ReconcileOutcome(StrEnum):
     SHIPPED_BEFORE = "shipped_before"
     WOULD_RELEASE = "would_release"
     PART_SHIPPED = "part_shipped"
+    DOCUMENT_ADOPTED = "document_adopted"
+    WOULD_ADOPT_DOCUMENT = "would_adopt_document"
+    DOCUMENT_GONE = "document_gone"
+    DOCUMENT_DOUBLED = "document_doubled"
 
 
 # A value of `Reconciled.why`: the package is not written back yet, and its write-back is due.
@@ -64,13 +70,17 @@ OPEN = frozenset(
         ReconcileOutcome.ELSEWHERE,
         ReconcileOutcome.NOT_REACHED,
         ReconcileOutcome.PART_SHIPPED,
+        ReconcileOutcome.DOCUMENT_GONE,
+        ReconcileOutcome.DOCUMENT_DOUBLED,
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """One line of the result. `why`: what went wrong, or what happens next."""
+    """One line of the result. `why`: what went wrong, or what happens next. `document`: its reference, where the
+    line is about a document at a warehouse.
+    """
 
     order: str
     order_id: int
@@ -78,6 +88,7 @@ class Reconciled:
     waybill: str
     outcome: ReconcileOutcome
     why: Reason | None = None
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,8 @@ class Reconciler:
     def run(self, since: datetime) -> list[Reconciled]:
         """Packages made since then, write-backs of what left since then, orders lost with what came after a backup."""
         done: list[Reconciled] = []
-        for one in (*self._packages(since), *self._writebacks(since), *self._lost(since)):
+        found = (*self._packages(since), *self._documents(since), *self._writebacks(since), *self._lost(since))
+        for one in found:
             done.append(one)
             self.show(one)
         return done
@@ -170,6 +182,28 @@ class Reconciler:
         note_voided(self.label.db, package, second, self.author)
         return _line(package, ReconcileOutcome.VOIDED, second.waybill)
 
+    def _documents(self, since: datetime) -> Iterator[Reconciled]:
+        """Documents that warehouses have and we do not know, and documents that we know and no warehouse works on."""
+        assert isinstance(self.label.step, LabelStep)
+        reconciler = DocumentReconciler(self.label.step.tools, self.label.event_loop, self.label.db)
+        for document, compared in reconciler.compared(since):
+            if isinstance(compared, Exception):
+                yield _line_of_document(document, None, ReconcileOutcome.NOT_REACHED, reason_of(compared))
+                continue
+            if compared.finding is Difference.GONE:
+                yield _line_of_document(document, document.generation, ReconcileOutcome.DOCUMENT_GONE)
+            elif compared.finding is Difference.ADOPT and compared.keep is not None:
+                outcome = ReconcileOutcome.WOULD_ADOPT_DOCUMENT
+                if self.author is not None:
+                    is_ours = reconciler.adopt(document, compared.keep, self.author)
+                    outcome = ReconcileOutcome.DOCUMENT_ADOPTED if is_ours else ReconcileOutcome.LATER
+                yield _line_of_document(document, compared.keep.generation, outcome)
+            elif compared.finding is Difference.AGREES:
+                yield _line_of_document(document, document.generation, ReconcileOutcome.AGREES)
+            for second in compared.further:
+                at = Reason("at_location", {"location": second.location})
+                yield _line_of_document(document, second.generation, ReconcileOutcome.DOCUMENT_DOUBLED, at)
+
     def _writebacks(self, since: datetime) -> Iterator[Reconciled]:
         """Confirmations that the platforms show and we do not know. The engine writes back the others."""
         chosen = open_writebacks(self.writeback.db, Selection(since=since, any_open=True))
@@ -203,6 +237,20 @@ class Reconciler:
                 yield _line_of_lost(order, waybill, ReconcileOutcome.WOULD_RELEASE)
             elif waybill and self.author is not None and release_lost(self.label.db, order, self.author):
                 yield _line_of_lost(order, waybill, ReconcileOutcome.SHIPPED_BEFORE)
+
+
+def _line_of_document(
+    document: DocumentHere, generation: int | None, outcome: ReconcileOutcome, why: Reason | None = None
+) -> Reconciled:
+    return Reconciled(
+        order=document.order,
+        order_id=document.order_id,
+        package_id=None,
+        waybill="",
+        outcome=outcome,
+        why=why,
+        document=document.reference(generation) if generation else "",
+    )
 
 
 def _line_of_lost(order: LostOrder, waybill: str, outcome: ReconcileOutcome, why: Reason | None = None) -> Reconciled:

@@ -1,6 +1,6 @@
 """Our side of the ledgers that are compared, read from Postgres."""
 
-from domain.ledger import LineSum, OurLedger, PackageRecord, PartKey, PartRecord
+from domain.ledger import DocumentRecord, LineSum, OurLedger, PackageRecord, PartKey, PartRecord
 from domain.states import State
 from infra.tables import ledger
 from infra.tables.pool import Connection, Database
@@ -22,6 +22,10 @@ def our_ledger(db: Database) -> OurLedger:
             lines=lines,
             skus=skus,
             shown_waybills=ledger.shown_waybills(tx),
+            documents={
+                row.reference: DocumentRecord((row.shop, row.platform_order_id), row.location, row.is_placed)
+                for row in ledger.documents(tx)
+            },
         )
 
 

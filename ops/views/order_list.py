@@ -8,6 +8,7 @@ from enum import StrEnum
 from domain.errors import Conflict, Refused
 from domain.money import Money
 from domain.states import FINAL_STATES, RANK, State
+from domain.tracking import COMPLETED_AFTER
 from infra.tables.order_list import (
     LOOKED_MAX,
     ListedOrder,
@@ -22,21 +23,30 @@ from ops.views.looking import looking
 
 
 class WaitsFor(StrEnum):
-    """What would move an order."""
+    """What would move an order.
+
+    CASE: an open case of it, which a person closes. COMPLETION: time, as it was delivered. AFTER_SALE: its parcel will
+    not be delivered, its cases are closed, and nothing here moves it: what the buyer gets is settled outside.
+    """
 
     PERSON = "person"
+    CASE = "case"
     STEP = "step"
     GATE = "gate"
     PAYMENT = "payment"
     WAREHOUSE = "warehouse"
     COURIER = "courier"
+    COMPLETION = "completion"
+    AFTER_SALE = "after_sale"
     NOTHING = "nothing"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingFor:
-    """`owner`: who must act, and on which `codes` of holds or dead letters. `step`: due since or at `due_at`."""
+    """`owner`: who must act, and on which `codes` of holds, dead letters or cases. `step`: due since or at `due_at`,
+    where an order without a step is completed.
+    """
 
     kind: WaitsFor
     owner: str | None = None
@@ -148,7 +158,7 @@ def _line(one: ListedOrder) -> OrderSummary:
 
 
 def waiting(one: ListedOrder) -> WaitingFor:
-    """What would move an order: a person before a step, a step before the warehouse or the courier."""
+    """What would move an order: a person before a step, a step before the warehouse, a case or the courier."""
     if one.holds:
         return WaitingFor(kind=WaitsFor.PERSON, owner=one.hold_owner, codes=tuple(one.holds), letter_id=one.letter_id)
     if one.letter_id is not None:
@@ -157,15 +167,25 @@ def waiting(one: ListedOrder) -> WaitingFor:
     if one.step is not None and one.state not in FINAL_STATES:
         kind = WaitsFor.STEP if one.gate is None else WaitsFor.GATE
         return WaitingFor(kind=kind, step=one.step, due_at=one.due_at, gate=one.gate)
-    return WaitingFor(kind=_waits_outside(State(one.state), is_booked=one.is_booked, has_left=one.has_left))
+    return _outside(one)
 
 
-def _waits_outside(state: State, *, is_booked: bool, has_left: bool) -> WaitsFor:
-    """What an order waits for that is nobody's and no step's here."""
+def _outside(one: ListedOrder) -> WaitingFor:
+    """What an order waits for that is no step's here."""
+    state = State(one.state)
     if state in FINAL_STATES:
-        return WaitsFor.NOTHING
+        return WaitingFor(kind=WaitsFor.NOTHING)
     if state is State.PENDING_PAYMENT:
-        return WaitsFor.PAYMENT
-    if has_left or RANK[state] >= RANK[State.IN_TRANSIT]:
-        return WaitsFor.COURIER
-    return WaitsFor.WAREHOUSE if is_booked else WaitsFor.UNKNOWN
+        return WaitingFor(kind=WaitsFor.PAYMENT)
+    if one.case_kinds:
+        return WaitingFor(kind=WaitsFor.CASE, owner=one.case_owner, codes=tuple(one.case_kinds))
+    if one.has_left or RANK[state] >= RANK[State.IN_TRANSIT]:
+        return _after_it_left(one, state)
+    return WaitingFor(kind=WaitsFor.WAREHOUSE if one.is_booked else WaitsFor.UNKNOWN)
+
+
+def _after_it_left(one: ListedOrder, state: State) -> WaitingFor:
+    if state is State.DELIVERED and one.delivered_at is not None:
+        return WaitingFor(kind=WaitsFor.COMPLETION, due_at=one.delivered_at + COMPLETED_AFTER)
+    is_undelivered = one.had_trouble and not one.is_followed
+    return WaitingFor(kind=WaitsFor.AFTER_SALE if state is State.AFTER_SALE or is_undelivered else WaitsFor.COURIER)

@@ -15,6 +15,7 @@ from ops.views.clocks import running_clocks
 
 K = ParcelKind
 FIRST_SCAN, NO_MOVEMENT = CLOCKS[ClockName.FIRST_SCAN].hours, CLOCKS[ClockName.NO_MOVEMENT].hours
+DELIVERY = CLOCKS[ClockName.DELIVERY].hours
 TRACKING = "sf/main/tracking"
 
 
@@ -121,6 +122,38 @@ def test_a_parcel_that_stands_still_is_a_case_unless_it_may_rest(told, ago, last
     assert cases(told) == [*found, ("not_moving", "SF0002")]
 
 
+@pytest.mark.parametrize(
+    ("last", "hours", "is_case"),
+    [
+        (K.DEPARTED, DELIVERY, True),
+        (K.AT_LOCKER, DELIVERY, True),
+        (K.DEPARTED, DELIVERY - 1, False),
+        (K.RETURNING, DELIVERY, False),
+        (K.LOST, DELIVERY, False),
+        (K.DELIVERED, DELIVERY, False),
+    ],
+)
+def test_a_parcel_that_nobody_signs_for_for_days_is_a_case(told, ago, last, hours, is_case):
+    shipped(told, ago(hours + 2))
+    ask(told, event(K.COLLECTED, ago(hours, 30)), event(last, ago(1)))
+    open_parcel_cases(told.db)
+    assert (("not_delivered", "SF0001") in cases(told)) is is_case
+
+
+def test_a_signing_closes_the_cases_about_its_delay(told, ago):
+    shipped(told, ago(DELIVERY + 2))
+    ask(told, event(K.COLLECTED, ago(DELIVERY + 1)))
+    open_parcel_cases(told.db)
+    of_first = [kind for kind, waybill in cases(told) if waybill == "SF0001"]
+    assert sorted(of_first) == ["not_delivered", "not_moving"]
+    ask(told, event(K.COLLECTED, ago(DELIVERY + 1)), event(K.DELIVERED, ago(1)))
+    open_parcel_cases(told.db)
+    assert [kind for kind, waybill in cases(told) if waybill == "SF0001"] == []
+    assert told.rows("SELECT DISTINCT reason FROM order_case WHERE closed_at IS NOT NULL") == [
+        ("the parcel was signed for",)
+    ]
+
+
 def test_a_case_that_a_person_closed_is_not_opened_again(told, ago):
     shipped(told, ago(FIRST_SCAN + 1))
     ask(told)
@@ -145,3 +178,7 @@ def test_the_clocks_of_parcels_are_listed(told, ago):
     assert [one.waybill for one in running_clocks(told.db, names, within_h=11, limit=9)] == ["SF0002"]
     ask(told, event(K.COLLECTED, ago(9)), event(K.AT_LOCKER, ago(7)))
     assert running_clocks(told.db, [ClockName.NO_MOVEMENT], limit=9) == []
+    [one] = running_clocks(told.db, [ClockName.DELIVERY], limit=9)
+    assert (one.waybill, one.until, one.owner) == ("SF0001", ago(9 - DELIVERY), "service")
+    ask(told, event(K.COLLECTED, ago(9)), event(K.AT_LOCKER, ago(7)), event(K.RETURNING, ago(6)))
+    assert running_clocks(told.db, [ClockName.DELIVERY], limit=9) == []

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from actors.orders.unread_days import UnreadDays
 from adapters.china_time import CST
 from domain.holds import HoldCode
 from infra.engine.author import Author
@@ -51,6 +52,51 @@ def presale(trade, day):
 
 def bookings(merchant):
     return len(merchant.courier.bookings)
+
+
+def of_earlier_version(merchant):
+    """What a worker that knows nothing of the day stores: no day, and no content that it was read from."""
+    merchant.rows("UPDATE orders SET ship_from = NULL, ship_from_of = NULL")
+
+
+def test_the_day_of_an_order_that_an_earlier_version_stored_is_read_before_its_label(waits, presale, day):
+    waits.deliver(presale(10))
+    waits.flow("route")
+    of_earlier_version(waits)
+    waits.run("label")
+    assert bookings(waits) == 0
+    duty = UnreadDays(waits.db, waits.bells, ("taobao/s1",))
+    assert (duty.tend(), duty.tend()) == (1, 0)
+    waits.run("normalize")
+    assert waits.one("SELECT ship_from FROM orders") == day(10)
+    waits.fall_due()
+    waits.run("label")
+    assert (bookings(waits), waits.rows(WORK)) == (0, [(day(10), 0, [])])
+    assert (duty.tend(), waits.holds(), waits.letters()) == (0, [], [])
+
+
+def test_an_order_without_such_a_day_is_labelled_once_that_is_read(waits, trade):
+    waits.deliver(trade(tid="1001"))
+    waits.flow("route")
+    of_earlier_version(waits)
+    waits.run("label")
+    assert bookings(waits) == 0
+    UnreadDays(waits.db, waits.bells, ("taobao/s1",)).tend()
+    waits.run("normalize")
+    waits.fall_due()
+    waits.run("label")
+    assert bookings(waits) == 1
+
+
+def test_a_shop_that_waits_for_no_day_labels_it_at_once(make_merchant, presale):
+    merchant = make_merchant()
+    merchant.stock(**PIECES)
+    merchant.deliver(presale(10))
+    merchant.flow("route")
+    of_earlier_version(merchant)
+    merchant.run("label")
+    assert bookings(merchant) == 1
+    assert UnreadDays(merchant.db, merchant.bells, ()).tend() == 0
 
 
 def test_before_its_day_it_is_due_work_without_label_or_hold(waits, presale, day):

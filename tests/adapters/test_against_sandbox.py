@@ -59,8 +59,8 @@ async def played():
         p0_share=0.2,
         warehouse=WarehouseDelays(accept_s=0, pack_s=0, handover_s=0),
         floors={
-            "shanghai": Floor(learns_from="orders"),
-            "guangzhou": Floor(learns_from="orders", books_waybill=True, splits=True, repeats_events=1.0),
+            "shanghai": Floor(),
+            "guangzhou": Floor(books_waybill=True, splits=True, repeats_events=1.0),
         },
     )
     world = World(spec, plan(spec), time.time())
@@ -188,6 +188,26 @@ async def test_one_order_goes_its_whole_way(played, door, shop, sf):
     assert isinstance(refused, Refused), "another phone is not the receiver's"
 
 
+async def test_pieces_of_one_line_go_in_two_packages(shop, sf):
+    order = await first_to_ship(shop, pieces=2)
+    number = order.key.platform_order_id
+    receiver = (await shop.reveal({number: order.receiver.merge_token}, Purpose.LABEL))[number]
+    line = next(line for line in order.lines if line.quantity > 1)
+    rest = {one.line_id: one.quantity for one in order.lines if one is not line}
+    booked = [await sf.create(Booking(f"R-{n}", receiver, receiver, (("x", 1),), 0)) for n in range(2)]
+    divided = frozenset({line.line_id})
+    first = Handover(number, "sf", booked[0].number, {**rest, line.line_id: 1}, divided, order.created_at)
+    await shop.write_back(first)
+    assert (await shop.status(number)).state is PlatformState.PART_SHIPPED
+    lines = {line.line_id: line.quantity - 1}
+    outside = divided | rest.keys()
+    await shop.write_back(Handover(number, "sf", booked[1].number, lines, outside, order.created_at, divided))
+    status = await shop.status(number)
+    assert status.state is PlatformState.SHIPPED
+    with pytest.raises(Conflict):
+        await shop.write_back(first)
+
+
 async def test_a_cancelled_shipment_is_found_dead_and_cancelling_twice_is_quiet(shop, sf):
     order = await first_to_ship(shop)
     number = order.key.platform_order_id
@@ -301,11 +321,13 @@ async def test_a_wrong_secret_stops_the_account(played, door):
     assert caught.value.code == "signature_invalid"
 
 
-async def first_to_ship(shop):
+async def first_to_ship(shop, pieces=1):
+    """The first order to ship with a line of so many pieces."""
     async for page in shop.changes(last_day()):
         for row in page:
             order = read_order((await shop.fetch(row.platform_order_id)).body, "one")
-            if order.state is PlatformState.TO_SHIP and not any(line.refund_open for line in order.lines):
+            is_clean = order.state is PlatformState.TO_SHIP and not any(line.refund_open for line in order.lines)
+            if is_clean and any(line.quantity >= pieces for line in order.lines):
                 return order
     raise AssertionError("the stream has nothing to ship")
 

@@ -50,6 +50,8 @@ WRITES_ELSEWHERE = {
     ("writebacks", "work"): MAKES_DUE,
     ("shipments", "work"): MAKES_DUE,
     ("placements", "work"): MAKES_DUE,
+    ("tracking", "work"): MAKES_DUE,
+    ("orders", "work"): MAKES_DUE,
     ("payloads", "work"): "payloads that wait to be read change lanes; the queries of work itself name no step",
     ("gates", "work"): "an account that is the cause returns attempts and takes note of it in one statement",
     ("alarm_conditions", "clock_alarm"): "marks that are over are noted by the statement that counts the others",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from domain.ledger import (
     CourierRecord,
+    DocumentRecord,
     LineSum,
     OtherLedgers,
     OurLedger,
@@ -17,6 +18,7 @@ from domain.ledger import (
     StockRecord,
 )
 from domain.ledger_check import Verdict, compare_ledgers
+from domain.ledger_lines import contradictions_of_line
 from domain.states import State
 
 KEY = ("s1", "1001")
@@ -52,6 +54,13 @@ def ours(*parts, unread=(), boxes=None, pieces=None, lines=None, not_ours=(), ke
 
 def line(line_id="l1", quantity=1, told=("SF1",), **given):
     return PlatformLine(line_id, quantity, tuple(PlatformWriteback(waybill, 100.0) for waybill in told), **given)
+
+
+@pytest.mark.parametrize(("parts", "wrong"), [((1, 1), []), ((1, 2), ["told 2 times"]), ((1, None), ["told 2 times"])])
+def test_a_line_may_be_told_in_parts_up_to_its_pieces(parts, wrong):
+    told = tuple(PlatformWriteback(f"SF{number}", 100.0, part) for number, part in enumerate(parts))
+    one = PlatformLine("l1", 2, told)
+    assert [said for said in contradictions_of_line(one, (), is_looked_at=True) if "times" in said] == wrong
 
 
 def ordered(*lines, key=KEY, group="g1"):
@@ -357,9 +366,31 @@ DOCUMENT = f"{REFERENCE.partition('-')[0]}-W1-1"
     ],
 )
 def test_a_warehouse_works_on_one_document_of_each_fulfillment_order(documents, doubled):
-    comparison = compare_ledgers(ours(part()), replace(theirs(), documents=documents))
+    placed = {reference: DocumentRecord(KEY, "east", is_placed=True) for reference in documents}
+    comparison = compare_ledgers(
+        replace(ours(part()), documents=placed), replace(theirs(), documents=documents, told=frozenset({"east"}))
+    )
     assert len([text for text in comparison.contradictions if "documents at the warehouses" in text]) == doubled
     assert comparison.agrees is (doubled == 0)
+
+
+@pytest.mark.parametrize(
+    ("record", "told", "documents", "holds", "agrees"),
+    [
+        (DocumentRecord(KEY, "east", is_placed=True), {"east"}, [DOCUMENT], (), True),
+        (DocumentRecord(KEY, "east", is_placed=True), {"east"}, [], (), False),
+        (DocumentRecord(KEY, "own", is_placed=True), {"east"}, [], (), True),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [], (), True),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [DOCUMENT], (), False),
+        (DocumentRecord(KEY, "east", is_placed=False), {"east"}, [DOCUMENT], ("dispatch_error",), True),
+        (None, {"east"}, [DOCUMENT], (), False),
+    ],
+    ids=["both", "only here", "people's", "intended", "unknown here", "a person looks at it", "never heard of"],
+)
+def test_both_sides_know_the_same_documents(record, told, documents, holds, agrees):
+    known = replace(ours(part(holds=holds)), documents={} if record is None else {DOCUMENT: record})
+    comparison = compare_ledgers(known, replace(theirs(), documents=documents, told=frozenset(told)))
+    assert (not comparison.contradictions) is agrees, comparison.contradictions
 
 
 def test_what_leaves_without_being_told_contradicts():

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.reconcile import Comparison, CourierShipment, Difference, compare
+from domain.reconcile import (
+    ComparedDocuments,
+    Comparison,
+    CourierShipment,
+    Difference,
+    WarehouseDocument,
+    compare,
+    compare_documents,
+)
 
 ALIVE, SECOND = CourierShipment(1, "A", alive=True), CourierShipment(2, "B", alive=True)
 DEAD = CourierShipment(1, "A", alive=False)
@@ -46,3 +54,28 @@ def test_one_living_waybill_is_left_and_nothing_dead_is_kept(generation, waybill
         assert result.keep not in result.void
     else:
         assert (result.keep, result.void) == (None, ())
+
+
+EAST, WEST = WarehouseDocument("east", 1, is_alive=True), WarehouseDocument("west", 2, is_alive=True)
+REFUSED = WarehouseDocument("east", 1, is_alive=False)
+
+
+@pytest.mark.parametrize(
+    ("ours", "is_placed", "found", "expected"),
+    [
+        ((None, ""), False, [], ComparedDocuments(Difference.NOTHING_THERE)),
+        ((None, ""), False, [REFUSED], ComparedDocuments(Difference.NOTHING_THERE)),
+        ((None, ""), False, [EAST], ComparedDocuments(Difference.ADOPT, EAST)),
+        ((None, ""), False, [REFUSED, WEST], ComparedDocuments(Difference.ADOPT, WEST)),
+        ((1, "east"), False, [EAST], ComparedDocuments(Difference.AGREES, EAST)),
+        ((1, "east"), True, [EAST], ComparedDocuments(Difference.AGREES, EAST)),
+        ((1, "west"), False, [EAST], ComparedDocuments(Difference.ADOPT, EAST)),
+        ((1, "east"), True, [], ComparedDocuments(Difference.GONE)),
+        ((1, "east"), True, [REFUSED], ComparedDocuments(Difference.GONE)),
+        ((1, "east"), True, [REFUSED, WEST], ComparedDocuments(Difference.CONTRADICTS, further=(WEST,))),
+        ((1, "east"), True, [EAST, WEST], ComparedDocuments(Difference.AGREES, EAST, (WEST,))),
+        ((None, ""), False, [EAST, WEST], ComparedDocuments(Difference.ADOPT, WEST, (EAST,))),
+    ],
+)
+def test_what_the_warehouses_have_against_what_we_know(ours, is_placed, found, expected):
+    assert compare_documents(*ours, found, is_placed=is_placed) == expected

@@ -8,10 +8,10 @@ from sandbox.spec import Floor
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 
 ORDERS = 60
-TOLD = Floor(learns_from="orders", is_idempotent=False, repeats_events=0.3, late_events_s=0.5)
-BOOKS = Floor(learns_from="orders", books_waybill=True, splits=True, repeats_events=0.3, late_events_s=0.5)
-REFUSES = Floor(learns_from="orders", refuses=0.1, refuses_late=0.1, repeats_events=0.3)
-PICKS_SHORT = Floor(learns_from="orders", picks_short=0.2)
+TOLD = Floor(is_idempotent=False, repeats_events=0.3, late_events_s=0.5)
+BOOKS = Floor(books_waybill=True, splits=True, repeats_events=0.3, late_events_s=0.5)
+REFUSES = Floor(refuses=0.1, refuses_late=0.1, repeats_events=0.3)
+PICKS_SHORT = Floor(picks_short=0.2)
 
 
 @pytest.mark.parametrize(

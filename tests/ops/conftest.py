@@ -28,6 +28,7 @@ from infra.tables.pool import Database
 from ops.verbs.stock import stock_up
 from sandbox.spec import Dirt
 from workers.demo.stage import Script, Stage, sandbox_stage
+from workers.demo.warehouses import UNTOLD
 from workers.release import release
 from workers.wiring import Runtime, wired_worker
 
@@ -67,7 +68,7 @@ def played(
     server = stores.database_url.reveal()
     name = f"played_{uuid.uuid4().hex[:16]}"
     clone = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template_database))
-    script = Script(ORDERS, None, seed=5, per_second=0.0, processes=1, threads=2, shops=2, dirt=DIRT)
+    script = Script(ORDERS, None, seed=5, per_second=0.0, processes=1, threads=2, shops=2, dirt=DIRT, floors=UNTOLD)
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(clone)
         url = make_conninfo(server, dbname=name)
@@ -157,10 +158,17 @@ class SmallHouse:
 
 
 @pytest.fixture
-def small_house(
-    stores: Connection, database_url: Secret, redis_url: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def small_house(  # noqa: PLR0917 - fixtures
+    stores: Connection,
+    database_url: Secret,
+    redis_url: Secret,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[SmallHouse]:
-    script = Script(FEW, None, seed=11, per_second=0.0, processes=1, threads=2, shops=1)
+    """`request.param`: how its warehouses behave; they take no orders otherwise."""
+    floors = getattr(request, "param", UNTOLD)
+    script = Script(FEW, None, seed=11, per_second=0.0, processes=1, threads=2, shops=1, floors=floors)
     with (
         psycopg.connect(stores.database_url.reveal(), autocommit=True) as admin,
         sandbox_stage(tmp_path, script) as stage,

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from sandbox.control import pull
+from sandbox.places import CHINESE_LOCATIONS
 from sandbox.signatures import sf_digest, top_sign
-from sandbox.spec import Dirt, Secrets, Spec
+from sandbox.spec import Dirt, Floor, Secrets, Spec
 from sandbox.stream import plan
 from sandbox.world import World
 
@@ -45,7 +46,9 @@ def now():
 
 @pytest.fixture
 def spec(secrets) -> Spec:
-    return Spec(seed=7, orders=300, shops=1, secrets=secrets)
+    """Its warehouses take no orders: they learn of them from the labels."""
+    untold = {place.name: Floor(learns_from="courier") for place in CHINESE_LOCATIONS}
+    return Spec(seed=7, orders=300, shops=1, secrets=secrets, floors=untold)
 
 
 @pytest.fixture

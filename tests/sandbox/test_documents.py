@@ -25,7 +25,7 @@ packages = count(1)
 @pytest.fixture
 def open_world(make_world, clean_spec):
     def make(**floor):
-        told = Floor(learns_from="orders", **floor)
+        told = Floor(**floor)
         return make_world(msgspec.structs.replace(clean_spec, floors={PLACE: told}))
 
     return make
@@ -102,6 +102,25 @@ def test_nothing_leaves_that_was_not_told(open_world, waybill, sf, booking, now)
     number = waybill(world)["waybill"]
     world.waybills.by_number[number].is_collected = True
     assert full(world)["untold"] == [number], "the control: a package that left without a document is seen"
+
+
+def test_the_default_is_to_ship_only_what_was_told():
+    assert Floor().learns_from == "orders"
+
+
+def test_parcels_of_people_leave_when_they_are_given_to_the_courier(open_world, waybill, ask, do, now):
+    world = open_world(learns_from="people")
+    number = waybill(world)["waybill"]
+    assert ask(world, "place", {"reference": REFERENCE, "shop": "s", "lines": LINES})[0] == 404
+    assert kinds(world, now + 3600) == []
+    with pytest.raises(Refused):
+        do(world, do="collect", numbers=[number, "SF0000000000000"])
+    assert not world.waybills.by_number[number].is_collected
+    do(world, do="collect", numbers=[number])
+    collected_at = world.waybills.by_number[number].collected_at
+    do(world, do="collect", numbers=[number])
+    assert world.waybills.by_number[number].collected_at == collected_at is not None
+    assert full(world)["untold"] == []
 
 
 def test_a_warehouse_that_learns_from_labels_knows_no_orders(world, ask):
@@ -291,11 +310,11 @@ def test_a_forgotten_document_is_taken_and_stays(open_world, ask, place, now):
 
 def test_a_warehouse_may_be_away_and_come_back(open_world, ask, place, do, now):
     world = open_world()
-    do(world, do="set_warehouse", location=PLACE, floor={"learns_from": "orders", "is_away": True})
+    do(world, do="set_warehouse", location=PLACE, floor={"is_away": True})
     assert place(world)[0][0] == ask(world, "find", reference=REFERENCE)[0] == 503
     asked = FeedRequest(PLACE, "", "", "")
     assert world.feed.events(asked, now)[0] == world.feed.stock(asked, now)[0] == 503
-    do(world, do="set_warehouse", location=PLACE, floor={"learns_from": "orders"})
+    do(world, do="set_warehouse", location=PLACE, floor={})
     assert place(world)[0][0] == 200
 
 

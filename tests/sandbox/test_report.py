@@ -54,7 +54,7 @@ def test_the_ledger_tells_of_each_line_what_became_of_it(world, top, to_ship, no
     trade.close((second,), now + 1)
     lines = next(row["lines"] for row in full(world)["ordered"] if row["tid"] == params["tid"])
     by_id = {line["oid"]: line for line in lines}
-    told = [{"number": "SF1400000000000", "at": now}]
+    told = [{"number": "SF1400000000000", "at": now, "pieces": None}]
     assert by_id[str(first)] | {"shipped_by": "api", "gone_at": None, "told": told} == by_id[str(first)]
     closed = {"shipped_by": "", "is_closed": True, "refund": "SUCCESS", "gone_at": now + 1, "told": []}
     assert by_id[str(second)] | closed == by_id[str(second)]

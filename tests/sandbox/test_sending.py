@@ -219,3 +219,60 @@ def test_what_went_by_hand_cannot_be_sent_again(world, place, send, do, fullinfo
         ("SF1400000000000", "顺丰速运"),
     ]
     assert "75800000000001" not in json.dumps([str(row) for row in world.ledger.write_backs])
+
+
+PIECES = "alibaba.ascp.logistics.offline.send"
+
+
+@pytest.fixture
+def send_pieces(top):
+    """Send pieces of lines in one package; the sub-code of a refusal, empty when it was taken."""
+
+    def call(world, trade, number, pieces, more=()):
+        goods = [{"sub_tid": str(oid), "num": count, "item_type": 0} for oid, count in pieces.items()]
+        package = {"out_sid": number, "company_code": "SF", "goods": goods}
+        status = [{"sub_tid": str(oid), "is_part_consign": oid in more} for oid in pieces]
+        params = {"consign_type": "1", "consign_pkgs": json.dumps([package]), "consign_status": json.dumps(status)}
+        answer = top(world, PIECES, tid=str(trade.order.tid), **params)
+        if "error_response" in answer:
+            return answer["error_response"]["sub_code"]
+        assert answer["alibaba_ascp_logistics_offline_send_response"]["result"] == {"success": True}
+        return ""
+
+    return call
+
+
+ONE, TWO = "SF1400000000000", "SF1400000007919"
+
+
+def test_a_line_goes_in_pieces_and_shows_the_number_of_its_first_part(world, place, send_pieces, fullinfo):
+    trade = place(world, {"quantity": 3}, {})
+    first, second = trade.line_ids
+    assert send_pieces(world, trade, ONE, {first: 2, second: 1}, more={first}) == ""
+    shown = fullinfo(world, trade.order.tid, "status,orders")
+    assert shown["status"] == "SELLER_CONSIGNED_PART"
+    assert [(line["status"], line["invoice_no"]) for line in shown["orders"]["order"]] == [
+        ("SELLER_CONSIGNED_PART", ONE),
+        ("WAIT_BUYER_CONFIRM_GOODS", ONE),
+    ]
+    assert send_pieces(world, trade, TWO, {first: 1}) == ""
+    shown = fullinfo(world, trade.order.tid, "status,orders")
+    assert shown["status"] == "WAIT_BUYER_CONFIRM_GOODS"
+    assert [line["invoice_no"] for line in shown["orders"]["order"]] == [ONE, ONE]
+    assert [(row.number, row.line_ids, row.pieces) for row in world.ledger.write_backs] == [
+        (ONE, (first, second), (2, 1)),
+        (TWO, (first,), (1,)),
+    ]
+
+
+def test_what_is_refused_of_pieces(world, place, send, send_pieces):
+    trade = place(world, {"quantity": 3}, {})
+    first, _ = trade.line_ids
+    assert send_pieces(world, trade, ONE, {first: 4}) == B + "P38", "more than were sold"
+    assert send_pieces(world, trade, ONE, {first: 2}) == B + "P38", "more is to come, and nobody said so"
+    assert send_pieces(world, trade, ONE, {first: 2}, more={first}) == ""
+    assert send_pieces(world, trade, ONE, {first: 1}) == B + "B04", "the same number again"
+    assert send_pieces(world, trade, TWO, {first: 2}) == B + "P38", "more than are left"
+    assert send(world, trade.order.tid, TWO, **split(first)) == B + "P38", "whole, of which a part has gone"
+    assert send_pieces(world, trade, TWO, {first: 1}) == ""
+    assert send_pieces(world, trade, TWO, {first: 1}) == B + "B04", "gone whole"

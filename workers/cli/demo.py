@@ -13,6 +13,7 @@ from workers.cli.values import WHOLE, Number
 from workers.demo.face import LiveFace, consoles, print_summary, silent
 from workers.demo.run import run as run_demo
 from workers.demo.stage import Script, scenes_of
+from workers.demo.warehouses import PlayedWarehouses, cast_of
 
 DEFAULT_ORDERS = 500
 # Changes on the way are not played by default: a demo with them ends only after each shop's next pull.
@@ -57,6 +58,13 @@ ORDERS_MAX = 100_000_000
     help="Share of generated orders of which a line is refunded, shipped by others, closed, or not ours.",
 )
 @click.option(
+    "--warehouses",
+    type=click.Choice([str(played) for played in PlayedWarehouses]),
+    default=PlayedWarehouses.FEED.value,
+    show_default=True,
+    help="feed: two warehouses that take orders. every: five locations, one of each kind.",
+)
+@click.option(
     "--control",
     is_flag=True,
     help="After the run, make three errors on purpose to check that the comparison finds them.",
@@ -75,13 +83,19 @@ def demo(
     shops: int,
     split_share: float,
     change_share: float,
+    warehouses: str,
     control: bool,
     as_json: bool,
 ) -> None:
-    """Run the whole chain on private stores against the sandbox, and compare three ledgers.
+    """Run the whole chain on private stores against the sandbox, and compare the ledgers.
 
-    Exits with 0 if platform, orderlane and courier agree.
+    With `--warehouses every`, orders go to a warehouse that takes them by the feed protocol, one that books waybills,
+    one that also splits, one that refuses and picks short, and a location without a system, where played people use
+    `orderlane picks` and `orderlane package`. Exits with 0 if platform, orderlane, warehouses and courier agree.
     """
+    cast = cast_of(PlayedWarehouses(warehouses))
+    if csv and cast.locations:
+        raise click.UsageError("--warehouses every is for a generated stream, not for --from")
     configure("auto", "warning")
     script = Script(
         orders=orders if orders is not None else 0 if csv else DEFAULT_ORDERS,
@@ -94,6 +108,8 @@ def demo(
         control=control,
         scenes=scenes_of(split_share, change_share),
         follows=True,
+        locations=cast.locations,
+        floors=cast.floors,
     )
     base = read_settings()
     progress_console, console = consoles()

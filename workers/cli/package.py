@@ -99,6 +99,21 @@ def hand_over(ctx: click.Context, *, named: Named, author: Author, as_json: bool
     _scan(ctx, PackageAct.HAND_OVER, named, author, as_json=as_json)
 
 
+@package.command(
+    epilog="\b\nExample:  orderlane package stopped SF1400000000000\n"
+    "          orderlane package stopped --from kept.txt --json"
+)
+@_scan_options
+@click.pass_context
+def stopped(ctx: click.Context, *, named: Named, author: Author, as_json: bool) -> None:
+    """The package was taken out and stays in the house: a stop is confirmed.
+
+    Only for an order that is held or closed. Once it is released, it is to be picked again. Exits with 5 if every scan
+    was refused (a package that has left among them), and 6 if only some were taken.
+    """
+    _scan(ctx, PackageAct.STOP, named, author, as_json=as_json)
+
+
 def _scan(ctx: click.Context, act: PackageAct, named: Named, author: Author, *, as_json: bool) -> None:
     with worker_in_command(quiet_settings()) as runtime:
         runner = runtime.runners[STEP.name]

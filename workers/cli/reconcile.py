@@ -1,4 +1,4 @@
-"""``orderlane reconcile``: after a restored backup, adopt waybills and write-backs that we do not know."""
+"""``orderlane reconcile``: after a restored backup, adopt waybills, documents and write-backs that we do not know."""
 
 import getpass
 from collections import Counter
@@ -37,10 +37,11 @@ PER_SECOND = 20.0
 @click.option("--json", "as_json", is_flag=True, help="The last line of stdout is one JSON object.")
 @click.pass_context
 def reconcile(ctx: click.Context, since: datetime | None, *, dry_run: bool, as_json: bool) -> None:
-    """Ask couriers for the waybills, and platforms for the write-backs, that we do not know; adopt them.
+    """Adopt waybills of couriers, documents at warehouses and write-backs of platforms that we do not know.
 
     Meant for the hour after a restored backup: choose --since somewhat before the time of the backup. A second living
-    waybill of a package is cancelled. Nothing is ever booked, so the command may run at any time and twice. Exits with
+    waybill of a package is cancelled; a second document is named, and a person stops it. Nothing is ever booked or
+    placed, so the command may run at any time and twice. Exits with
     6 if something is left for a person, and 7 if nobody could be reached.
     """
     configure(level="error")

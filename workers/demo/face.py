@@ -86,6 +86,7 @@ def print_summary(outcome: DemoResult, console: Console) -> None:
         if count or name in {"orders", "done", "held"}:
             table.add_row(name, f"{count:,}", meaning)
     console.print(table)
+    _print_warehouses(outcome, console)
     _print_holds(outcome, console)
     console.print(
         f"\n{numbers['seconds']:,} s, {numbers['orders_per_minute']:,} orders a minute done; "
@@ -113,6 +114,17 @@ def program() -> str:
     return name if shutil.which(name) == sys.argv[0] else sys.argv[0]
 
 
+def _print_warehouses(outcome: DemoResult, console: Console) -> None:
+    table = Table(title="\nWarehouses", title_justify="left", box=None, pad_edge=False, header_style="dim")
+    table.add_column("location", style="bold")
+    table.add_column("kind")
+    for name in ("documents", "refused", "parcels left"):
+        table.add_column(name, justify="right")
+    for one in outcome.warehouses:
+        table.add_row(one.location, one.kind, *(f"{count:,}" for count in (one.documents, one.refused, one.parcels)))
+    console.print(table)
+
+
 def _print_holds(outcome: DemoResult, console: Console) -> None:
     if not outcome.comparison.held_by_code:
         return
@@ -130,7 +142,7 @@ def _print_ledgers(outcome: DemoResult, console: Console) -> None:
     verdict = Text("agree", "bold green") if comparison.agrees else Text("DISAGREE", "bold red")
     console.print(
         Text.assemble(
-            "Ledgers of platform, orderlane and courier ",
+            "Ledgers of platform, orderlane, warehouses and courier ",
             verdict,
             f": lost {comparison.lost}, oversold pieces {comparison.oversold}, "
             f"duplicate waybills {comparison.duplicate_waybills}",

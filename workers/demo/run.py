@@ -3,7 +3,7 @@
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from domain.errors import FulfilmentError
 from domain.ledger import CourierRecord, OtherLedgers, PlatformLine, PlatformRecord, PlatformWriteback, StockRecord
 from domain.ledger_check import LedgerComparison, Verdict, compare_ledgers
-from infra.config.settings import Settings, read_settings
+from infra.config.settings import Location, Settings, read_settings
 from infra.monitoring.invariants import find_breaches
 from infra.process.clock import SystemClock
 from infra.process.steps import STEPS
@@ -24,6 +24,7 @@ from ops.verbs.stock import stock_up
 from ops.views.ledgers import latencies_ms, our_ledger
 from sandbox.spec import Spec
 from workers.demo.control import plant_harms
+from workers.demo.people import Packers, count_shelves, packers_at_work
 from workers.demo.stage import STORES_FOLDER, Script, Stage, demo_folder, sandbox_stage
 from workers.release import release
 from workers.supervisor import Supervisor, roles, supervised
@@ -42,7 +43,8 @@ class Progress:
 
     `to_come`: what is about to happen to orders on the platform. `unseen_s`: how long before the last thing that
     happened there our reading of some shop has ended; at most 0 when every shop was read after it. `on_the_way`:
-    fulfillment orders that were approved and have not left their warehouse.
+    fulfillment orders that were approved and have not left their warehouse. `are_people_busy`: at a location without a
+    system.
     """
 
     total: int
@@ -56,6 +58,7 @@ class Progress:
     to_come: int = 0
     unseen_s: float = 0.0
     on_the_way: int = 0
+    are_people_busy: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -67,7 +70,19 @@ class Progress:
         """
         is_all_here = self.visible >= self.total and self.stored + self.unread >= self.visible
         is_all_seen = self.to_come == 0 and self.unseen_s <= 0
-        return is_all_here and is_all_seen and self.due == 0 and self.on_the_way == 0
+        is_all_done = self.due == 0 and self.on_the_way == 0 and not self.are_people_busy
+        return is_all_here and is_all_seen and is_all_done
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseWork:
+    """What the warehouse of a location was told, and what left it. `refused`: documents that it does not do."""
+
+    location: str
+    kind: str
+    documents: int
+    refused: int
+    parcels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,7 @@ class DemoResult:
     settings_file: Path
     an_order: str
     split: int
+    warehouses: Sequence[WarehouseWork] = ()
 
     def summary(self) -> dict[str, Any]:
         """The stable last line of ``orderlane demo --json``."""
@@ -103,6 +119,7 @@ class DemoResult:
             "bulk_p99_ms": _rounded(self.p99_ms.get("bulk")),
             "oversold": self.comparison.oversold,
             "duplicate_waybills": self.comparison.duplicate_waybills,
+            "documents": sum(one.documents for one in self.warehouses),
             "lost": self.comparison.lost,
             "ledgers_agree": self.comparison.agrees,
         }
@@ -117,6 +134,7 @@ class RunningDemo:
     db: Database
     supervisor: Supervisor
     started_at: float
+    packers: Packers | None = None
 
     def look(self) -> Progress:
         """Restart processes that died, and return the present counts."""
@@ -138,6 +156,8 @@ class RunningDemo:
             to_come=theirs["to_come"],
             # The platform dates changes in whole seconds.
             on_the_way=ours.on_the_way,
+            # Read last: what people had recorded by then has happened, or they are seen busy.
+            are_people_busy=self.packers is not None and self.packers.is_busy,
             unseen_s=max(0.0, theirs["happened_at"] + 1 - ours.read_upto) if theirs["happened_at"] else 0.0,
         )
 
@@ -145,8 +165,12 @@ class RunningDemo:
 @contextmanager
 def running(base: Settings, script: Script) -> Iterator[RunningDemo]:
     """Stores, sandbox and workers up; everything down again at the end."""
-    with prepared(base, script) as demo, supervised(demo.supervisor):
-        yield replace(demo, started_at=time.monotonic())
+    with (
+        prepared(base, script) as demo,
+        supervised(demo.supervisor),
+        packers_at_work(demo.stage, demo.db, demo.supervisor.environment) as packers,
+    ):
+        yield replace(demo, started_at=time.monotonic(), packers=packers)
 
 
 def _release(settings: Settings, _settings_file: Path) -> None:
@@ -173,6 +197,7 @@ def prepared(
         release(settings, stage.settings_file)
         with Database(connection.database_url.reveal(), 2) as db, (folder / "workers.log").open("wb") as log:
             _stock_up(settings, db)
+            count_shelves(stage, db)
             supervisor = Supervisor(
                 roles(settings), environment, stores, log.fileno(), drain_s=settings.workers.drain_s
             )
@@ -223,7 +248,29 @@ def conclude(demo: RunningDemo, seconds: float) -> DemoResult:
         sum(
             packages > 1 for packages in Counter(booked_package.key for booked_package in ours.booked.values()).values()
         ),
+        work_of_warehouses(demo.settings, demo.stage.read("_ledger")),
     )
+
+
+def work_of_warehouses(settings: Settings, ledger: Mapping[str, Any]) -> list[WarehouseWork]:
+    """What each warehouse was told and sent, by the sandbox's own ledger."""
+    left = Counter(row["location"] for row in ledger["waybills"] if row["is_collected"])
+    told = Counter(row["location"] for row in ledger["documents"])
+    refused = Counter(row["location"] for row in ledger["documents"] if row["state"] in _NOT_WORKED_ON)
+    return [
+        WarehouseWork(one.name, _kind_of(one), told[one.name], refused[one.name], left[one.name])
+        for one in settings.locations
+    ]
+
+
+def _kind_of(location: Location) -> str:
+    """In words, by what the settings say of it."""
+    has = {name for name, value in location.options.items() if value == "true"}
+    if location.is_own:
+        return "people, no system"
+    if "takes_orders" not in has:
+        return "takes no orders"
+    return "books and splits" if "splits" in has else "books" if "books_waybill" in has else "takes orders"
 
 
 def their_ledger(stage: Stage) -> OtherLedgers:
@@ -246,6 +293,7 @@ def their_ledger(stage: Stage) -> OtherLedgers:
             for row in ledger["stock"]
         },
         documents=[row["reference"] for row in ledger["documents"] if row["state"] not in _NOT_WORKED_ON],
+        told=frozenset(ledger["told_locations"]),
         undocumented=ledger["untold"],
     )
 
@@ -255,7 +303,7 @@ def _line(row: Mapping[str, Any], status: str) -> PlatformLine:
     return PlatformLine(
         line_id=row["oid"],
         quantity=row["quantity"],
-        told=tuple(PlatformWriteback(one["number"], one["at"]) for one in row["told"]),
+        told=tuple(PlatformWriteback(one["number"], one["at"], one["pieces"]) for one in row["told"]),
         is_merchants=is_merchants,
         gone_at=row["gone_at"],
         is_wanted=is_merchants and row["gone_at"] is None and not row["shipped_by"] and status in _WAITING,

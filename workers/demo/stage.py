@@ -18,8 +18,10 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, data_dir, read_settings
-from sandbox.spec import Arrival, Dirt, Floor, Scenes, Secrets, Spec, WarehouseDelays
+from sandbox.model import Plan
+from sandbox.spec import Arrival, Dirt, Floor, Location, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
+from workers.demo.warehouses import kind_and_options
 
 _READY_S = 60.0
 _POLL_S = 0.05
@@ -49,7 +51,8 @@ class Script:
     `control`: after the run three harms are planted, which the comparison must find. `texts_buyers`: buyers
     get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
     asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
-    `floors`: how the warehouse of a location behaves, by its name; earlier versions know only what is told nothing.
+    `locations`: empty for the sandbox's own. `floors`: how the warehouse of a location behaves, by its name; a usual
+    one ships what it is told, and nothing else. Earlier versions cannot tell a warehouse anything.
     """
 
     orders: int
@@ -66,18 +69,23 @@ class Script:
     dirt: Dirt = CLEAN
     scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
+    locations: tuple[Location, ...] = ()
     floors: Mapping[str, Floor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A running sandbox and the folder with its address."""
+    """A running sandbox and the folder with its address.
+
+    `shelves`: pieces by SKU at each location that no system counts, as its people find them.
+    """
 
     folder: Path
     settings_file: Path
     sandbox_url: str
     sandbox_pid: int
     control_secret: str
+    shelves: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def read(self, report: str) -> dict[str, Any]:
         """One of the sandbox's reports, ``_progress`` or ``_ledger``."""
@@ -143,6 +151,7 @@ def make_spec(script: Script) -> Spec:
         dirt=script.dirt,
         scenes=script.scenes,
         warehouse=script.delays,
+        locations=script.locations,
         floors=dict(script.floors),
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
@@ -181,8 +190,14 @@ def sandbox_stage(folder: Path, script: Script, spec: Spec | None = None) -> Ite
         )
     try:
         url = f"http://127.0.0.1:{_await_port(process, ready_file)}"
-        settings_file = _write_settings(folder, spec, script, url)
-        yield Stage(folder, settings_file, url, process.pid, spec.secrets.control_secret)
+        planned = plan(spec)
+        settings_file = _write_settings(folder, spec, script, url, planned)
+        shelves = {
+            name: {entry.sku.code: entry.levels.get(name, 0) for entry in planned.catalogue}
+            for name, floor in spec.floors.items()
+            if floor.learns_from == "people"
+        }
+        yield Stage(folder, settings_file, url, process.pid, spec.secrets.control_secret, shelves)
     finally:
         process.terminate()
         process.wait()
@@ -197,20 +212,28 @@ def _await_port(process: subprocess.Popen[bytes], ready_file: Path) -> int:
     raise Misconfigured("sandbox_silent", "the sandbox did not start; see sandbox.log in the demo's folder")
 
 
-def options_of(floor: Floor) -> dict[str, str]:
-    """The options of a location whose warehouse behaves like this; none where it is told nothing."""
-    if floor.learns_from != "orders":
-        return {}
-    flags = {
-        "takes_orders": True,
-        "books_waybill": floor.books_waybill,
-        "splits": floor.splits,
-        "is_idempotent": floor.is_idempotent,
+def _location(location: Location, floor: Floor, url: str, secret: str) -> dict[str, Any]:
+    """The settings of a location; `secret` refers to the secret of its feed."""
+    outside = {"endpoint": f"{url}/warehouse/{location.name}", "credentials": {"secret": secret}}
+    return {
+        "name": location.name,
+        "poll_every_s": 0.5,
+        # The sandbox always tells what was counted before the run.
+        "count_every_s": 0.0,
+        "sender": {
+            "contact": location.contact,
+            "phone": location.phone,
+            "province": location.province,
+            "city": location.city,
+            "district": location.district,
+            "detail": location.detail,
+        },
+        **({"credentials": {}} if floor.learns_from == "people" else outside),
+        **kind_and_options(floor),
     }
-    return {name: str(flag).lower() for name, flag in flags.items()} | {"find_lag_s": f"{floor.find_lag_s:.3f}"}
 
 
-def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
+def _write_settings(folder: Path, spec: Spec, script: Script, url: str, planned: Plan) -> Path:
     """``orderlane.toml`` as a merchant would write it, with every secret in a file of its own."""
     vault = folder / "secrets"
     vault.mkdir(mode=0o700)
@@ -222,7 +245,6 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
 
     known = spec.secrets
     app_secret, app_key = kept("app_secret", known.app_secret), kept("app_key", known.app_key)
-    planned = plan(spec)
     tree: dict[str, Any] = {
         # For commands that look at this instance later.
         "stores": {"data_dir": str(folder / STORES_FOLDER)},
@@ -262,24 +284,9 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
             }
         ],
         "locations": [
-            {
-                "name": location.name,
-                "endpoint": f"{url}/warehouse/{location.name}",
-                "poll_every_s": 0.5,
-                # The sandbox always tells what was counted before the run.
-                "count_every_s": 0.0,
-                "sender": {
-                    "contact": location.contact,
-                    "phone": location.phone,
-                    "province": location.province,
-                    "city": location.city,
-                    "district": location.district,
-                    "detail": location.detail,
-                },
-                "credentials": {"secret": kept("warehouse_secret", known.warehouse_secret)},
-                # An earlier version refuses settings with options, so there are none where there is nothing to say.
-                **({"options": options} if (options := options_of(spec.floors.get(location.name, USUAL))) else {}),
-            }
+            _location(
+                location, spec.floors.get(location.name, USUAL), url, kept("warehouse_secret", known.warehouse_secret)
+            )
             for location in planned.locations
         ],
         "channels": [

@@ -11,7 +11,7 @@ from adapters.china_time import read_cst
 from adapters.payload import Fields, read_answer
 from adapters.payload import read_page as read_page_tree
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.lines import line_id_of, refund_of
+from adapters.platforms.taobao.lines import line_id_of, refund_of, waybills_of
 from adapters.platforms.taobao.places import province_and_city
 from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import ListedChange, PlatformShipment, PlatformStatus
@@ -69,9 +69,8 @@ def read_status(body: bytes) -> PlatformStatus:
         trade.missing("orders")
     shipped: dict[tuple[str, str], list[str]] = {}
     for sub in subs:
-        waybill = sub.key_or("invoice_no", "")
-        if waybill:
-            company = sub.text_or("logistics_company", "")
+        company = sub.text_or("logistics_company", "")
+        for waybill in waybills_of(sub):
             shipped.setdefault((describe.COMPANY_NAMES.get(company, company), waybill), []).append(line_id_of(sub))
     refunds = [(line_id_of(sub), refund_of(sub)) for sub in subs]
     refund_lines = tuple(oid for oid, refund in refunds if refund.is_open)
@@ -117,6 +116,14 @@ def read_shipped(body: bytes) -> None:
     answer = _opened(read_answer(body), describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
     if not shipping.decided("is_success"):
+        raise Refused("shipment_rejected", "the platform answered without success")
+
+
+def read_pieces_shipped(body: bytes) -> None:
+    """As `read_shipped`, of a shipment by pieces."""
+    answer = _opened(read_answer(body), describe.SEND_PIECES)
+    result = answer.child("result") if answer.has("result") else answer
+    if not result.decided("success"):
         raise Refused("shipment_rejected", "the platform answered without success")
 
 

@@ -15,6 +15,11 @@ LIST_CHANGES = "taobao.trades.sold.increment.get"
 READ_TRADE = "taobao.trade.fullinfo.get"
 DECRYPT = "taobao.top.oaid.decrypt"
 SEND = "taobao.logistics.offline.send"
+# The one call that knows pieces of a sub-order, and that others follow.
+SEND_PIECES = "alibaba.ascp.logistics.offline.send"
+SENDS = frozenset({SEND, SEND_PIECES})
+# `consign_type` of a shipment that may hold pieces of sub-orders, `item_type` of a good that the platform sold.
+BY_PIECES, SOLD_HERE = "1", 0
 
 LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (

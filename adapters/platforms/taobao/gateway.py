@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from adapters.china_time import cst_text
 from adapters.http_client import HttpClient, Request, Response, post_form
 from adapters.payload import Fields, read_answer
@@ -29,7 +31,7 @@ log = get_logger(__name__)
 # The platform's own words: courier label, customer care.
 SCENES = {Purpose.LABEL: "1001", Purpose.NOTICE: "2002"}
 # An answer about several orders may quote several buyers, so it is not kept as evidence.
-_OF_ONE_ORDER = frozenset({describe.READ_TRADE, describe.SEND})
+_OF_ONE_ORDER = frozenset({describe.READ_TRADE, *describe.SENDS})
 # This many empty pages in a row show that the count, or the mark for another page, is wrong.
 _EMPTY_MAX = 2
 _SCENE_OPTIONS = {Purpose.LABEL: "decrypt_scene", Purpose.NOTICE: "decrypt_scene.notice"}
@@ -69,7 +71,7 @@ def connect(shop: settings.Shop, http: HttpClient, clock: Clock) -> "Taobao":
 
 
 def build_call(account: TopAccount, method: str, params: Mapping[str, str], now: datetime) -> Request:
-    """A signed call. Only the shipment write must not be repeated."""
+    """A signed call. Only the shipment writes must not be repeated."""
     signed = {
         **{name: value for name, value in params.items() if value},
         "method": method,
@@ -82,7 +84,7 @@ def build_call(account: TopAccount, method: str, params: Mapping[str, str], now:
         "sign_method": account.sign_method,
     }
     signed["sign"] = sign(signed, account.app_secret.reveal().encode(), account.sign_method)
-    return post_form(account.endpoint, method, signed, is_idempotent=method != describe.SEND)
+    return post_form(account.endpoint, method, signed, is_idempotent=method not in describe.SENDS)
 
 
 class Taobao:
@@ -103,7 +105,10 @@ class Taobao:
 
     @property
     def divides_lines(self) -> bool:
-        """A sub-order is sent whole: `sub_tid` names it, and no quantity."""
+        """A sub-order is planned whole: some kinds of orders can be sent by the sub-order only.
+
+        A warehouse may divide one all the same, and `write_back` tells the pieces then.
+        """
         return False
 
     async def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:
@@ -199,6 +204,9 @@ class Taobao:
 
     async def write_back(self, handover: Handover) -> None:
         """Not idempotent: after an unclear end read `status` before another try."""
+        if any(is_sub_order(line) for line in handover.divided):
+            await self._send_pieces(handover)
+            return
         params = {
             "tid": handover.platform_order_id,
             "out_sid": handover.waybill,
@@ -210,6 +218,27 @@ class Taobao:
                 raise Refused("lines_unknown_to_platform", "the platform has no sub-order for any line of the package")
             params |= {"is_split": "1", "sub_tid": ",".join(named)}
         answers.read_shipped(await self._call(describe.SEND, params))
+
+    async def _send_pieces(self, handover: Handover) -> None:
+        """Each sub-order of the package with its pieces, and whether more of it is to come in other packages."""
+        named = {line: count for line, count in handover.lines.items() if is_sub_order(line)}
+        package = {
+            "out_sid": handover.waybill,
+            "company_code": self.courier_code(handover.courier),
+            "goods": [
+                {"sub_tid": line, "num": count, "item_type": describe.SOLD_HERE} for line, count in named.items()
+            ],
+        }
+        more_to_come = handover.divided - handover.completes
+        params = {
+            "tid": handover.platform_order_id,
+            "consign_type": describe.BY_PIECES,
+            "consign_pkgs": msgspec.json.encode([package]).decode(),
+            "consign_status": msgspec.json.encode(
+                [{"sub_tid": line, "is_part_consign": line in more_to_come} for line in named]
+            ).decode(),
+        }
+        answers.read_pieces_shipped(await self._call(describe.SEND_PIECES, params))
 
     def courier_code(self, courier: str) -> str:
         code = self._options.get(f"courier.{courier}") or describe.COURIER_CODES.get(courier)
@@ -266,7 +295,7 @@ def _refuse_errors(method: str, response: Response, tree: Mapping[str, Any], now
     if (told := error_in(tree)) is not None:
         error = read_error(Fields(told, "error_response", Malformed))
         is_listing = method == describe.LIST_CHANGES
-        raise fault_of(error, is_read=method != describe.SEND, now=now, is_listing=is_listing)
+        raise fault_of(error, is_read=method not in describe.SENDS, now=now, is_listing=is_listing)
     if not response.is_ok:
         raise Malformed(f"http_{response.status}", "an error without an error envelope", {"call": method})
 

@@ -36,6 +36,12 @@ def line_id_of(row: Fields) -> str:
     return row.key_or("oid_str", "") or row.key("oid")
 
 
+def waybills_of(sub: Fields) -> list[str]:
+    """The numbers under which a sub-order was shipped: one as a rule; several, with commas, of a divided one."""
+    shown = sub.key_or("invoice_no", "").replace("，", ",")
+    return [number for each in shown.split(",") if (number := each.strip())]
+
+
 def is_sub_order(line_id: str) -> bool:
     """Whether a shipment may name the line."""
     return not line_id.startswith((_GIFT_PREFIX, _SERVICE_PREFIX))
@@ -171,7 +177,7 @@ def _line(sub: Fields, line_id: str, sums: Sums, ships: FulfilledBy, *, is_only:
         fulfilled_by=ships,
         # A sub-order is shown as shipped whole: TOP says nothing of its pieces here.
         shipped=quantity if has_left else 0,
-        waybill=sub.key_or("invoice_no", ""),
+        waybill=next(iter(waybills_of(sub)), ""),
     )
 
 

@@ -113,6 +113,9 @@ WITH followed AS (
     FROM followed AS d
     CROSS JOIN LATERAL (SELECT max(e.at) AS at FROM parcel_event AS e WHERE e.package_id = d.id) AS last
     WHERE d.collected_at IS NOT NULL AND last.at + make_interval(hours => %(no_movement_h)s) < d.seen_at
+    UNION ALL
+    SELECT d.id, d.order_id, %(not_delivered)s, d.collected_at
+    FROM followed AS d WHERE d.collected_at + make_interval(hours => %(delivery_h)s) < d.seen_at
 )
 SELECT l.kind, l.id AS package_id, l.order_id, o.platform || '/' || o.shop AS shop, s.reference, s.courier, s.waybill, l.since
 FROM late AS l
@@ -122,9 +125,13 @@ WHERE NOT EXISTS (SELECT FROM order_case AS c
                   WHERE c.order_id = l.order_id AND c.package_id = l.id AND c.kind = l.kind)
 ORDER BY l.id;
 
--- name: close_collected
--- Open cases of parcels that were collected after all. Index order_case_open.
-UPDATE order_case AS c SET closed_at = now(), closed_by = %(author)s, reason = 'the courier has collected the parcel'
+-- name: close_settled
+-- Open cases of parcels that were collected, or signed for, after all. Index order_case_open.
+UPDATE order_case AS c
+SET closed_at = now(), closed_by = %(author)s,
+    reason = CASE WHEN p.delivered_at IS NULL THEN 'the courier has collected the parcel' ELSE 'the parcel was signed for' END
 FROM package AS p
-WHERE c.closed_at IS NULL AND c.kind = %(not_collected)s AND p.id = c.package_id AND p.collected_at IS NOT NULL
+WHERE c.closed_at IS NULL AND p.id = c.package_id
+  AND (c.kind = %(not_collected)s AND p.collected_at IS NOT NULL
+       OR c.kind = ANY(%(until_signed)s) AND p.delivered_at IS NOT NULL)
 RETURNING c.id;

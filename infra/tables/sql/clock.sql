@@ -181,3 +181,21 @@ WHERE p.delivered_at IS NULL AND p.collected_at IS NOT NULL AND last.at IS NOT N
   AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
 ORDER BY last.at, p.id
 LIMIT %(limit)s;
+
+-- name: running_delivery
+-- Parcels that their courier has, until they are signed for, of those followed longest. One that goes back or is lost has
+-- no such clock. Primary keys of work and parcel_event.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state, s.waybill,
+       p.collected_at AS since, p.collected_at + make_interval(hours => %(hours)s) AS until, now() AS seen_at
+FROM (SELECT subject_id FROM work WHERE step = 'track' ORDER BY subject_id LIMIT %(followed_max)s) AS k
+JOIN package AS p ON p.id = k.subject_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
+WHERE p.delivered_at IS NULL AND p.collected_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM parcel_event AS e WHERE e.package_id = p.id AND e.kind = ANY(%(turned)s))
+  AND (%(within_h)s::float8 IS NULL
+       OR p.collected_at < now() + make_interval(secs => (%(within_h)s::float8 - %(hours)s) * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY p.collected_at, p.id
+LIMIT %(limit)s;

@@ -48,6 +48,11 @@ SET location = NULL, excluded = f.excluded || jsonb_build_object(r.location, r.c
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text, code text)
 WHERE f.id = r.id;
 
+-- name: back_to_dispatch
+-- Nothing of it is under way at its location any more, however far the work there was.
+UPDATE fulfillment_order SET resume_state = 'allocated'
+WHERE id = ANY(%(ids)s) AND state = 'on_hold' AND resume_state IN ('in_warehouse', 'packed');
+
 -- name: exclude
 UPDATE fulfillment_order AS f SET excluded = f.excluded || r.excluded
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, excluded jsonb)

@@ -124,13 +124,20 @@ WHERE released_at IS NULL AND due_at < now() AND (snoozed_until > now()) IS NOT 
 GROUP BY owner ORDER BY owner;
 
 -- name: unwanted_waybills
--- Waybills that live although their order is closed, the oldest first.
-SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id, h.facts ->> 'courier', h.facts ->> 'waybill'
-FROM hold AS h
-JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
-JOIN orders AS o ON o.id = f.order_id
-WHERE h.code = 'unwanted_waybill' AND h.released_at IS NULL
-ORDER BY h.id LIMIT %(limit)s;
+-- Waybills that live although nobody wants them, the oldest first: of closed orders, each a hold, then of orders that go
+-- on another way, each a case.
+(SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id, h.facts ->> 'courier', h.facts ->> 'waybill'
+ FROM hold AS h
+ JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+ JOIN orders AS o ON o.id = f.order_id
+ WHERE h.code = 'unwanted_waybill' AND h.released_at IS NULL
+ ORDER BY h.id LIMIT %(limit)s)
+UNION ALL
+(SELECT o.platform || '/' || o.shop || '/' || o.platform_order_id, c.facts ->> 'courier', c.facts ->> 'waybill'
+ FROM order_case AS c JOIN orders AS o ON o.id = c.order_id
+ WHERE c.kind = 'unwanted_waybill' AND c.closed_at IS NULL
+ ORDER BY c.id LIMIT %(limit)s)
+LIMIT %(limit)s;
 
 -- name: release_resumed
 -- The pause that these holds name is over.

@@ -101,6 +101,8 @@ JOIN package AS p ON p.fulfillment_order_id = f.id AND p.handed_over_at IS NULL
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
 WHERE (f.state = 'closed' OR p.cancelled_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'unwanted_waybill')
+  AND NOT EXISTS (SELECT 1 FROM order_case AS c
+                  WHERE c.order_id = f.order_id AND c.package_id = p.id AND c.kind = 'unwanted_waybill')
 ORDER BY p.id LIMIT %(limit)s;
 
 -- name: shipped_has_waybill

@@ -47,6 +47,14 @@ UNION
 SELECT p ->> 'waybill' FROM early_scan AS e
 CROSS JOIN LATERAL jsonb_array_elements(coalesce(e.told -> 'packages', '[]')) AS p;
 
+-- name: documents
+-- Every document that a warehouse may have heard of.
+SELECT o.shop, o.platform_order_id, l.reference, l.location, l.status IN ('placed', 'final')
+FROM placement AS l
+JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE l.reference IS NOT NULL;
+
 -- name: pieces
 -- Pieces promised, committed or shipped, by SKU.
 SELECT sku, sum(quantity)::bigint FROM reservation WHERE status <> 'released' GROUP BY sku;

@@ -77,7 +77,13 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, f.state, f.lane,
        due.step, due.due_at, due.gate,
        EXISTS (SELECT FROM package AS p JOIN shipment AS s ON s.package_id = p.id
                WHERE p.fulfillment_order_id = f.id AND s.status = 'booked') AS is_booked,
-       f.reservation = 'consumed' AS has_left
+       f.reservation = 'consumed' AS has_left,
+       coalesce(trouble.open_kinds, '{}') AS case_kinds, trouble.owner AS case_owner,
+       coalesce(trouble.is_over, false) AS had_trouble,
+       EXISTS (SELECT FROM package AS p JOIN work AS w ON w.step = 'track' AND w.subject_id = p.id
+               WHERE p.fulfillment_order_id = f.id) AS is_followed,
+       (SELECT max(p.delivered_at) FROM package AS p
+        WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL) AS delivered_at
 FROM unnest(%(order_ids)s::bigint[], %(part_ids)s::bigint[]) WITH ORDINALITY AS k(order_id, part_id, place)
 JOIN orders AS o ON o.id = k.order_id
 JOIN fulfillment_order AS f ON f.id = k.part_id
@@ -92,6 +98,14 @@ LEFT JOIN LATERAL (
     FROM package AS p JOIN work AS w ON w.step = ANY(%(of_packages)s) AND w.subject_id = p.id
     WHERE p.fulfillment_order_id = f.id
     ORDER BY due_at LIMIT 1) AS due ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(c.kind ORDER BY c.due_at, c.kind)
+               FILTER (WHERE c.closed_at IS NULL AND c.kind <> ALL(%(beside)s)) AS open_kinds,
+           (array_agg(c.owner ORDER BY c.due_at, c.kind)
+               FILTER (WHERE c.closed_at IS NULL AND c.kind <> ALL(%(beside)s)))[1] AS owner,
+           bool_or(c.closed_at IS NOT NULL AND c.kind = ANY(%(undelivered)s)) AS is_over
+    FROM order_case AS c LEFT JOIN package AS q ON q.id = c.package_id
+    WHERE c.order_id = o.id AND coalesce(q.fulfillment_order_id, f.id) = f.id) AS trouble ON true
 ORDER BY k.place;
 
 -- name: find_many

@@ -15,11 +15,11 @@ WITH incoming AS (
     INSERT INTO orders (platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
         services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by,
-        ship_from, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
+        ship_from, ship_from_of, buyer_id, buyer_memo, seller_memo, seller_flag, received_at)
     SELECT platform, shop, platform_order_id, raw_payload_id, platform_state, order_type, source,
         member_level, currency, goods_minor, discount_minor, freight_minor, tax_minor, payable_minor, paid_minor,
         services_minor, fees_minor, fulfilled_by, balance_open, platform_hold, placed_at, changed_at, paid_at, ship_by,
-        ship_from, buyer_id, buyer_memo, seller_memo, seller_flag, received_at
+        ship_from, raw_payload_id, buyer_id, buyer_memo, seller_memo, seller_flag, received_at
     FROM incoming AS i
     WHERE NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.shop = i.shop
                       AND t.platform_order_id = i.platform_order_id AND t.platform = i.platform)
@@ -81,7 +81,7 @@ SET raw_payload_id = r.raw_payload_id, platform_state = r.platform_state, goods_
     payable_minor = r.payable_minor, paid_minor = r.paid_minor, services_minor = r.services_minor,
     fees_minor = r.fees_minor, fulfilled_by = r.fulfilled_by, balance_open = r.balance_open,
     platform_hold = r.platform_hold, changed_at = r.changed_at, paid_at = r.paid_at, ship_by = r.ship_by,
-    ship_from = r.ship_from, buyer_memo = r.buyer_memo, seller_memo = r.seller_memo, seller_flag = r.seller_flag
+    ship_from = r.ship_from, ship_from_of = r.raw_payload_id, buyer_memo = r.buyer_memo, seller_memo = r.seller_memo, seller_flag = r.seller_flag
 FROM json_to_recordset(%(orders)s::json) AS r(
     id bigint, raw_payload_id bigint, platform_state text, goods_minor bigint, discount_minor bigint,
     freight_minor bigint, tax_minor bigint, payable_minor bigint, paid_minor bigint, services_minor bigint,
@@ -173,3 +173,23 @@ ORDER BY l.fulfillment_order_id, l.line_id;
 -- name: shop_of
 -- The shop's account, by a fulfillment order.
 SELECT o.platform || '/' || o.shop FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id WHERE f.id = %(id)s;
+
+-- name: read_days_again
+-- Normalize is due for the contents of open orders of these shops of which nobody has read the day from which they ship: a
+-- worker of an earlier version has stored them. The newest orders only, `limit` of them.
+INSERT INTO work (step, subject_id, lane, account, shop)
+SELECT 'normalize', o.raw_payload_id, f.lane, '', o.platform || '/' || o.shop
+FROM orders AS o
+JOIN LATERAL (SELECT g.lane FROM fulfillment_order AS g
+              WHERE g.order_id = o.id AND g.state IN ('pending_payment', 'paid', 'on_hold', 'approved', 'allocated')
+              ORDER BY g.number LIMIT 1) AS f ON true
+WHERE o.id > (SELECT coalesce(max(id), 0) FROM orders) - %(newest)s
+  AND o.platform || '/' || o.shop = ANY(%(shops)s)
+  AND o.ship_from_of IS DISTINCT FROM o.raw_payload_id
+  AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = o.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d
+                  WHERE d.step = 'normalize' AND d.subject_id = o.raw_payload_id AND d.closed_at IS NULL)
+ORDER BY o.id
+LIMIT %(limit)s
+ON CONFLICT (step, subject_id) DO NOTHING
+RETURNING lane;

@@ -30,13 +30,14 @@ SELECT id, fulfillment_order_id FROM made;
 
 -- name: load_packages
 -- Packages with their order's identity and the live shipment, if there is one. `version`: of the
--- content that the order has; `early_s`: until it may be labelled. Locks the fulfillment orders.
+-- content that the order has; `early_s`: until it may be labelled, if `is_day_read`. Locks the fulfillment orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
        s.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
        coalesce(greatest(0, extract(epoch FROM o.ship_from - now())), 0)::float8 AS early_s,
+       o.ship_from_of IS NOT DISTINCT FROM o.raw_payload_id AS is_day_read,
        (SELECT coalesce(max(generation), 0) FROM shipment WHERE package_id = p.id AND status = 'voided') AS voided, c.version
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
@@ -98,7 +99,7 @@ WITH cancelled AS (
     FROM unpacked AS u
     WHERE f.fulfillment_order_id = u.fulfillment_order_id AND f.order_id = u.order_id AND f.line_id = u.line_id
 )
-SELECT c.id, c.fulfillment_order_id, c.courier, s.waybill,
+SELECT c.id, c.fulfillment_order_id, c.courier, s.reference, s.waybill,
        coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
 FROM cancelled AS c
 LEFT JOIN shipment AS s ON s.package_id = c.id AND s.status = 'booked'

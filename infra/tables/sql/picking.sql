@@ -49,7 +49,9 @@ SELECT n.name, s.reference, coalesce(s.waybill, '') AS waybill, s.status, p.id A
        p.handed_over_at IS NOT NULL AS has_left, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id,
        o.platform, o.shop, o.platform_order_id, o.platform_state, c.version,
        extract(epoch FROM now() - greatest(s.checked_at, d.checked_at))::float8 AS checked_s,
-       coalesce(d.status, '') AS document,
+       coalesce(d.status, '') AS document, coalesce(d.reference, '') AS document_reference,
+       (SELECT count(*) FROM package AS q
+        WHERE q.fulfillment_order_id = f.id AND q.id <> p.id AND q.cancelled_at IS NULL) AS others,
        ARRAY(SELECT h.code FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL
              ORDER BY h.code) AS holds
 FROM named AS n
@@ -58,7 +60,7 @@ JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
 JOIN raw_payload AS c ON c.id = o.raw_payload_id
-LEFT JOIN LATERAL (SELECT l.status, l.checked_at FROM placement AS l WHERE l.fulfillment_order_id = f.id
+LEFT JOIN LATERAL (SELECT l.status, l.reference, l.checked_at FROM placement AS l WHERE l.fulfillment_order_id = f.id
                    ORDER BY l.generation DESC LIMIT 1) AS d ON true
 ORDER BY n.name, p.id;
 

@@ -12,6 +12,7 @@ SELECT f.id AS fulfillment_order_id, f.state, f.lane, f.number,
        coalesce(greatest(0, extract(epoch FROM l.call_deadline - now())), 0)::float8 AS busy_s,
        extract(epoch FROM now() - l.checked_at)::float8 AS checked_s,
        coalesce(greatest(0, extract(epoch FROM o.ship_from - now())), 0)::float8 AS early_s,
+       o.ship_from_of IS NOT DISTINCT FROM o.raw_payload_id AS is_day_read,
        (SELECT coalesce(max(e.generation), 0) FROM placement AS e
         WHERE e.fulfillment_order_id = f.id AND e.status IN ('refused', 'stopped')) AS ended
 FROM fulfillment_order AS f
@@ -26,7 +27,8 @@ FOR UPDATE OF f;
 -- Packages of fulfillment orders that were not cancelled, with the live shipment, if there is one. After the lock, in a
 -- statement of its own: one that waits for a lock reads everything else as it was before.
 SELECT p.fulfillment_order_id, p.id, p.courier, s.status, s.reference, s.waybill, coalesce(s.sort_code, ''),
-       extract(epoch FROM now() - s.checked_at)::float8
+       extract(epoch FROM now() - s.checked_at)::float8, p.account, p.handed_over_at IS NOT NULL,
+       EXISTS (SELECT 1 FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0)
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
 WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
 ORDER BY p.id;
@@ -87,6 +89,37 @@ SET call_deadline = CASE WHEN NOT r.is_clear THEN now() + make_interval(secs => 
 FROM json_to_recordset(%(rows)s::json) AS r(reference text, is_clear boolean, lag_s float8, checked_s float8)
 WHERE l.reference = r.reference AND l.status = 'intended';
 
+-- name: documents_since
+-- A page of fulfillment orders of orders that came since then and have not left, with their live document, and the highest
+-- generation that a warehouse may have heard of.
+SELECT f.id, f.number, f.state, f.lane, o.id AS order_id, o.platform, o.shop, o.platform_order_id,
+       l.generation, coalesce(l.location, '') AS location, coalesce(l.status IN ('placed', 'final'), false) AS is_placed,
+       (SELECT coalesce(max(e.generation), 0) FROM placement AS e
+        WHERE e.fulfillment_order_id = f.id AND e.reference IS NOT NULL) AS known_generation,
+       EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'dispatch' AND w.subject_id = f.id AND w.lease_token IS NOT NULL)
+           AS is_calling
+FROM orders AS o
+JOIN fulfillment_order AS f ON f.order_id = o.id
+LEFT JOIN placement AS l
+    ON l.fulfillment_order_id = f.id AND l.status IN ('intended', 'placed', 'final') AND l.reference IS NOT NULL
+WHERE o.created_at >= %(since)s AND f.id > %(after)s AND o.paid_at IS NOT NULL
+  AND f.state NOT IN ('in_transit', 'delivered', 'completed')
+ORDER BY f.id
+LIMIT %(limit)s;
+
+-- name: is_dispatching
+-- The worker that places the document holds its work row; a second transaction waits here.
+SELECT lease_token IS NOT NULL FROM work WHERE step = 'dispatch' AND subject_id = %(id)s FOR UPDATE;
+
+-- name: intend_found
+-- What lives at a warehouse becomes our intent; the call is over, so dispatch asks at once. What is known as placed stays.
+INSERT INTO placement AS l (fulfillment_order_id, location, generation, reference, status, call_deadline)
+VALUES (%(id)s, %(location)s, %(generation)s, %(reference)s, 'intended', now())
+ON CONFLICT (fulfillment_order_id) WHERE status IN ('intended', 'placed', 'final')
+DO UPDATE SET location = excluded.location, generation = excluded.generation, reference = excluded.reference,
+              call_deadline = excluded.call_deadline
+WHERE l.status = 'intended';
+
 -- name: note_asked
 UPDATE placement SET asked_at = now() WHERE reference = ANY(%(references)s);
 
@@ -100,6 +133,16 @@ JOIN orders AS o ON o.id = f.order_id
 WHERE l.reference = ANY(%(references)s)
 ORDER BY f.id
 FOR UPDATE OF f;
+
+-- name: lock_told
+-- What a page of events speaks of, by document or by package. Locks the fulfillment orders, all in id order.
+SELECT id FROM fulfillment_order
+WHERE id IN (SELECT l.fulfillment_order_id FROM placement AS l WHERE l.reference = ANY(%(references)s)
+             UNION ALL
+             SELECT p.fulfillment_order_id FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+             WHERE s.reference = ANY(%(references)s) AND s.status = 'booked')
+ORDER BY id
+FOR UPDATE;
 
 -- name: note_heard
 -- An event speaks of the document, so the warehouse has it. `parts`: ids of parts whose end the event tells.

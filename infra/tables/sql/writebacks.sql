@@ -57,6 +57,26 @@ WHERE w.package_id = ANY(%(ids)s)
 ORDER BY p.id
 FOR UPDATE OF w;
 
+-- name: divided
+-- Of packages with a part of a line: the lines of which the platform has heard all other pieces, and the waybills of our
+-- other packages that hold pieces of them. By way of the fulfillment orders, which have indexes.
+SELECT m.package_id, array_agg(m.line_id) FILTER (WHERE m.told >= l.planned),
+       (SELECT coalesce(array_agg(DISTINCT n), '{}') FROM unnest(string_to_array(string_agg(m.others, ','), ',')) AS n)
+FROM (SELECT k.package_id, k.order_id, k.line_id,
+             k.quantity + coalesce(sum(j.quantity) FILTER (WHERE b.status = 'confirmed'), 0) AS told,
+             string_agg(s.waybill, ',') AS others
+      FROM package_line AS k
+      JOIN fulfillment_order AS f ON f.order_id = k.order_id
+      JOIN package AS q ON q.fulfillment_order_id = f.id AND q.cancelled_at IS NULL
+      LEFT JOIN package_line AS j ON j.package_id = q.id AND j.order_id = k.order_id AND j.line_id = k.line_id
+                                     AND j.quantity > 0 AND j.package_id <> k.package_id
+      LEFT JOIN writeback AS b ON b.package_id = j.package_id
+      LEFT JOIN shipment AS s ON s.package_id = j.package_id AND s.status = 'booked'
+      WHERE k.package_id = ANY(%(ids)s) AND k.quantity > 0
+      GROUP BY k.package_id, k.order_id, k.line_id, k.quantity) AS m
+JOIN order_line AS l ON l.order_id = m.order_id AND l.line_id = m.line_id
+GROUP BY m.package_id;
+
 -- name: begin_writebacks
 UPDATE writeback SET status = 'sending', call_deadline = now() + make_interval(secs => %(call_s)s)
 WHERE package_id = ANY(%(ids)s);

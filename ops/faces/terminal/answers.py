@@ -26,8 +26,8 @@ def retry_result_in_words(result: RetryResult) -> str:
 
 def reconciled_in_words(one: Reconciled) -> str:
     """One line of the result of a reconciliation."""
-    waybill = one.waybill or WORDS.say("phrase.no_waybill")
-    return f"{one.order} {waybill}: {outcome_in_words(one.outcome)}{_in_brackets(one.why)}"
+    about = one.document or one.waybill or WORDS.say("phrase.no_waybill")
+    return f"{one.order} {about}: {outcome_in_words(one.outcome)}{_in_brackets(one.why)}"
 
 
 def _in_brackets(why: Reason | None) -> str:

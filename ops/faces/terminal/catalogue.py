@@ -30,6 +30,7 @@ _WHY = {
     "another_waybill": "the platform shows another waybill for this order",
     "unexpected_error": "{type}",
     "writeback_due": "not written back yet: its write-back is still due",
+    "at_location": "at {location}",
 }
 
 _FORESEEN = {
@@ -63,6 +64,10 @@ _WAITING = {
     "payment": "the buyer's payment",
     "warehouse": "the warehouse's scans",
     "courier": "the courier",
+    "case": "{owner}: case {codes}",
+    "completion": "its completion, in {span}",
+    "completion_due": "its completion",
+    "after_sale": "what the buyer gets: its parcel is not delivered",
     "nothing": "–",
     "unknown": "nothing: `orderlane doctor` says more",
 }
@@ -100,6 +105,10 @@ _OUTCOME = {
     "not_voided": "second waybill not voided",
     "elsewhere": "the platform shows another waybill",
     "not_reached": "not reached",
+    "document_adopted": "document adopted",
+    "would_adopt_document": "document would be adopted",
+    "document_gone": "handed to a warehouse here, no warehouse works on it",
+    "document_doubled": "a second document at a warehouse",
 }
 
 _SAID = {
@@ -117,6 +126,7 @@ _SCANNED = {
     "accept": "accepted",
     "pack": "packed",
     "hand_over": "handed over",
+    "stop": "stays in the house",
     "unchanged": "was so already",
     "refused": "refused",
     "unanswered": "nothing was done",
@@ -126,16 +136,20 @@ _SCANNED = {
 _WHY_NOT = {
     "document_refused": "the location has refused it: the order is routed anew",
     "document_stopped": "its document was stopped",
+    "has_left": "it has left, or all of its document has: a stop is too late",
     "not_allocated": "the order is {state}: nothing is to be packed",
     "not_labelled": "its waybill is being booked: wait a moment",
     "not_our_location": "it lies at {location}, which scans in a system of its own",
+    "not_placed": "its document is not at the location: nothing is to be stopped",
     "order_changes": "the order changes right now: try again in a moment",
     "order_held": "the order is held by {holds}",
     "order_stopped": "the order is closed: put the goods back",
+    "other_packages": "its document has further packages: keep them all, and name the document",
     "package_ambiguous": "several packages have this number: name one by its reference",
     "package_cancelled": "the package was cancelled: put the goods back",
     "package_unknown": "no waybill and no reference of ours",
     "refund_or_change": "the platform says: {holds}",
+    "stop_not_wanted": "the order is {state} and is to be shipped: hold it first, with `orderlane order hold`",
     "waybill_void": "the waybill was cancelled: print the new one",
 }
 
@@ -233,6 +247,7 @@ _EVENT = {
     "case_opened": "case {case} ({code}) opened: {owner} must act",
     "clock_alarm": "{clock_used_percent} % of the time until its ship-by time has passed",
     "clock_alarm.days_late": "still here, {days_late} days after its ship-by time",
+    "document_stopped": "{location} has stopped work: nothing of the order leaves",
     "handed_over": "handed over with waybill {waybill}; in transit once the courier tells of it",
     "hold_assigned": "hold {code} given from {was} to {owner} by {by}",
     "hold_opened": "hold {code}",
@@ -256,6 +271,11 @@ _EVENT = {
     "scan_contradicts": "the warehouse's scan contradicts the state: {code}",
     "skus_mapped": "by the listing map {lines}",
     "step_stopped": "step stopped without effect",
+    "warehouse_checked": "the warehouse has checked the goods",
+    "warehouse_picked": "the warehouse has picked the goods",
+    "warehouse_printed": "the warehouse has printed the order",
+    "warehouse_short": "the warehouse has found fewer pieces",
+    "warehouse_stop_failed": "the warehouse could not stop the order",
 }
 
 _PARCEL = {
@@ -314,6 +334,8 @@ _PHRASE = {
     "in_the_way": "{order} {in_the_way}: let it end, or stop it first; or use --when-ended: it is then erased "
     "after its end",
     "order_adopted": "order {order} is adopted and {state}",
+    "handed_to": "handed to {location} as {document}",
+    "found_at": "found at {location} as {document}",
     "lane": "lane {lane}",
     "lane_with_points": "lane {lane} with {score} points",
     "left_alone": "nothing to do: {left_alone}",

@@ -14,6 +14,8 @@ from ops.views.order_list import OrderPage, OrderSummary, WaitingFor, WaitsFor
 # From this width on an order takes one line; below it, two.
 WIDE = 110
 _SHIP_BY = "ship by (UTC+8)"
+# What waits for one of these is late no more: it has left, or it is over.
+_HAS_LEFT = frozenset({WaitsFor.COURIER, WaitsFor.CASE, WaitsFor.COMPLETION, WaitsFor.AFTER_SALE, WaitsFor.NOTHING})
 
 
 def print_orders(page: OrderPage, console: Console) -> None:
@@ -79,6 +81,11 @@ def waits_in_words(waits: WaitingFor, now: datetime) -> str:
             seconds = int((now - waits.due_at).total_seconds())
             key = "waiting.step_since" if seconds >= 0 else "waiting.step_in"
             return WORDS.say(key, {**facts, "span": span(abs(seconds))})
+        case WaitsFor.COMPLETION if waits.due_at is not None:
+            seconds = int((waits.due_at - now).total_seconds())
+            if seconds <= 0:
+                return WORDS.say("waiting.completion_due", facts)
+            return WORDS.say("waiting.completion", {**facts, "span": span(seconds)})
         case _:
             return WORDS.say(f"waiting.{waits.kind}", facts)
 
@@ -94,5 +101,5 @@ def span(seconds: int) -> str:
 def _ship_by(one: OrderSummary) -> Text:
     if one.ship_by is None:
         return Text("–", "dim")
-    is_late = one.ship_by <= one.seen_at and one.waits.kind not in {WaitsFor.COURIER, WaitsFor.NOTHING}
+    is_late = one.ship_by <= one.seen_at and one.waits.kind not in _HAS_LEFT
     return Text(china_minute(one.ship_by), "bold red" if is_late else "")

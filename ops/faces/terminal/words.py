@@ -153,7 +153,11 @@ class Words:
     def _decision(self, rest: dict[str, Any]) -> Iterator[str]:
         if "waybill" in rest:
             yield self._waybill(rest)
-        if "location" in rest:
+        if "document" in rest and "their_id" in rest:
+            # The warehouse's own id stands in the section of documents.
+            rest.pop("their_id")
+            yield self._taken("phrase.found_at" if rest.pop("adopted", False) else "phrase.handed_to", rest)
+        if "location" in rest and "courier" in rest:
             yield self._taken("phrase.routed", rest)
         if "lane" in rest:
             yield self._taken("phrase.lane_with_points" if "score" in rest else "phrase.lane", rest)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from actors.documents.calls import DocumentCalls
 from adapters.documents import Capabilities, DocumentProgress
 from domain.errors import Conflict, Malformed, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.gates import GateShut
@@ -111,6 +112,7 @@ def test_after_a_crash_the_warehouse_is_asked_first_and_not_before_the_deadline(
     labelled.warehouse.faults = {at: [Killed()]}
     documents.crash()
     assert documents.placements() == [("east", 1, "intended", "", True)]
+    before = labelled.warehouse.asked["find"]
     asked = dict(labelled.warehouse.asked)
     labelled.run("dispatch")
     assert dict(labelled.warehouse.asked) == asked, "the earlier call may still run"
@@ -118,21 +120,52 @@ def test_after_a_crash_the_warehouse_is_asked_first_and_not_before_the_deadline(
     assert 30 < wait_s <= 45
     documents.fall_due()
     labelled.run("dispatch")
-    assert labelled.warehouse.asked["find"] == 1
+    assert labelled.warehouse.asked["find"] == before + 1
     assert [len(documents) for documents in labelled.warehouse.documents.values()] == [1]
     assert documents.placements() == [("east", 1, "placed", "", False)]
     assert documents.breaches() == []
 
 
-def test_control_without_asking_a_forgetful_warehouse_has_two_documents(labelled, documents):
+async def ask_nobody(_calls, _one):
+    """As if the warehouse had nothing."""
+
+
+def test_control_without_asking_a_forgetful_warehouse_has_two_documents(labelled, documents, monkeypatch):
     """The harm that asking first keeps away."""
     labelled.warehouse.capabilities = Capabilities(is_idempotent=False)
     labelled.warehouse.faults = {"after_place": [Killed()]}
     documents.crash()
-    labelled.rows("UPDATE placement SET call_deadline = NULL")
+    monkeypatch.setattr(DocumentCalls, "_ask", ask_nobody)
     documents.fall_due()
     labelled.run("dispatch")
     assert [len(documents) for documents in labelled.warehouse.documents.values()] == [2]
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["asked first", "control"])
+def test_a_document_of_which_a_restored_backup_knows_nothing_is_found(labelled, documents, monkeypatch, asks):
+    labelled.warehouse.capabilities = Capabilities(is_idempotent=False)
+    labelled.run("dispatch")
+    [[reference, work]] = labelled.rows("SELECT reference, fulfillment_order_id FROM placement")
+    labelled.rows("DELETE FROM placement")
+    due = "INSERT INTO work (step, subject_id, lane, account, shop) VALUES ('dispatch', %s, 'p1', %s, 'taobao/s1')"
+    labelled.rows(due, work, "warehouse/east")
+    if not asks:
+        monkeypatch.setattr(DocumentCalls, "_ask", ask_nobody)
+    labelled.run("dispatch")
+    assert len(labelled.warehouse.documents[reference]) == (1 if asks else 2)
+    assert documents.placements() == [("east", 1, "placed", "", False)]
+
+
+def test_a_warehouse_that_takes_nothing_twice_is_not_asked_first(labelled):
+    labelled.run("dispatch")
+    assert labelled.warehouse.asked["find"] == 0
+
+
+def test_one_that_cannot_be_asked_is_told_once(labelled, documents):
+    labelled.warehouse.capabilities = Capabilities(is_idempotent=False, can_find=False)
+    labelled.run("dispatch")
+    assert labelled.warehouse.asked["find"] == 0
+    assert documents.placements() == [("east", 1, "placed", "", False)]
 
 
 def test_a_look_up_that_lags_is_believed_only_once_it_cannot(labelled, documents):
@@ -156,10 +189,11 @@ def test_a_question_without_an_answer_is_asked_again_before_any_call(labelled, d
         "after_place": [UnknownOutcome("reset")],
         "find": [Transient("down"), UnknownOutcome("lost")],
     }
-    for _ in range(4):
+    for _ in range(5):
         labelled.run("dispatch")
         documents.fall_due()
-    assert labelled.warehouse.asked["find"] == 3
+    # Before the first call, and after it until there is an answer.
+    assert labelled.warehouse.asked["find"] == 4
     assert [len(documents) for documents in labelled.warehouse.documents.values()] == [1]
     assert documents.placements() == [("east", 1, "placed", "", False)]
 

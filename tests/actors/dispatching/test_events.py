@@ -1,7 +1,9 @@
 """What warehouses tell of documents: packages, waybills, states, short picks, refusals."""
 
+import copy
 import itertools
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -10,29 +12,9 @@ from adapters.ports import WarehouseEvent
 from domain.errors import Refused
 from domain.holds import HoldCode
 from infra.engine.author import Author
+from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
-from ops.views.ledgers import our_ledger
-from tests.actors.dispatching.conftest import Killed
-
-AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def tell(merchant):
-    """Let the warehouse in the east tell events about its newest document; then its feed is read."""
-    numbers = itertools.count(1)
-
-    def told(*events):
-        reference = merchant.rows("SELECT reference FROM placement WHERE location = 'east' ORDER BY id DESC LIMIT 1")
-        for kind, more in events:
-            number = next(numbers)
-            about = {"reference": reference[0][0] if reference else "", "waybill": "", **more}
-            event = WarehouseEvent(f"d{number}", kind=kind, at=AT + timedelta(minutes=number), **about)
-            merchant.warehouse.scans.append(event)
-        merchant.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'warehouse'")
-        merchant.run("warehouse")
-
-    return told
+from tests.actors.dispatching.conftest import AT, Killed
 
 
 @pytest.fixture
@@ -40,20 +22,6 @@ def dispatched(labelled):
     """One order of two pieces whose document is at a warehouse that does not book."""
     labelled.run("dispatch")
     return labelled
-
-
-@pytest.fixture
-def booking(take_orders, trade):
-    """One order of two lines, of two pieces and of one, whose document is at a warehouse that books and splits."""
-    merchant = take_orders(books_waybill=True, splits=True)
-    merchant.stock(**{"TEE-1": 10, "CAP-1": 10})
-    one, other = trade(tid="1001", pieces=2), trade(tid="1002", sku="CAP-1")
-    lines = [*one["orders"]["order"], *other["orders"]["order"]]
-    sums = {"payment": "30.00", "total_fee": "30.00"}
-    merchant.deliver({**one, **sums, "orders": {"order": lines}})
-    merchant.flow("label")
-    merchant.run("dispatch")
-    return merchant
 
 
 def boxes(merchant):
@@ -104,10 +72,35 @@ def test_an_event_says_that_the_warehouse_has_it_whatever_became_of_the_call(lab
     assert labelled.one("SELECT their_id FROM placement") == "w-7"
 
 
-def test_a_parcel_under_another_number_is_told_to_nobody(dispatched, tell):
-    tell(("handed_over", {"packages": (EventPackage("YT999", "yto"),)}))
+def test_a_parcel_that_is_followed_stays_packed_until_its_courier_has_it(dispatched, tell):
+    dispatched.courier.can_track = True
+    tell(("handed_over", {"is_final": True}))
+    assert dispatched.states() == ["packed"]
+    assert len(dispatched.due("track")) == 1
+    assert [kind for (kind,) in dispatched.rows("SELECT kind FROM event WHERE kind = 'handed_over'")] == ["handed_over"]
+    dispatched.rows("DELETE FROM work WHERE step = 'track'")
+    tell(("handed_over", {"is_final": True}))
+    assert dispatched.due("track") == [], "the same hand-over, told again"
+    assert dispatched.states() == ["packed"]
+
+
+@pytest.mark.parametrize("kind", ["packed", "handed_over"])
+def test_a_parcel_under_another_number_is_told_to_nobody(dispatched, tell, kind):
+    tell((kind, {"packages": (EventPackage("YT999", "yto"),)}))
     assert dispatched.holds() == ["waybill_contradicts"]
     assert dispatched.due("writeback") == []
+    assert dispatched.states() == ["allocated"], "nobody knows whose goods these are"
+    assert dispatched.counters() == (10, 0, 2)
+
+
+def test_another_number_after_the_hand_over_is_a_case(dispatched, tell):
+    tell(("handed_over", {"is_final": True}))
+    tell(("handed_over", {"packages": (EventPackage("YT999", "yto"),)}))
+    assert dispatched.holds() == []
+    [(kind, facts)] = dispatched.rows("SELECT kind, facts FROM order_case")
+    assert (kind, facts) == ("wrong_waybill", {"waybill": "SF0001", "scanned": "YT999"})
+    dispatched.run("writeback")
+    assert dispatched.platform.told == [], "the platform is not told a number that may not travel"
 
 
 def test_route_leads_to_dispatch_where_the_warehouse_books(booking, documents):
@@ -172,6 +165,92 @@ def test_a_package_without_lines_has_all_that_no_other_claims(booking, tell):
     assert len(booking.due("writeback")) == 1, "of what holds nothing, no platform can be told"
 
 
+def test_a_waybill_that_replaces_one_that_has_left_is_a_case_where_the_warehouse_books(booking, tell):
+    tell(("handed_over", {"packages": (EventPackage("YT1", "yto", 1, (("1001", 2), ("1002", 1))),), "is_final": True}))
+    tell(("handed_over", {"packages": (EventPackage("YT9", "yto", 1, (("1001", 2), ("1002", 1))),), "is_final": True}))
+    assert [waybill for waybill, *_ in boxes(booking)] == ["YT1"]
+    [(kind, facts)] = booking.rows("SELECT kind, facts FROM order_case")
+    assert (kind, facts) == ("wrong_waybill", {"waybill": "YT1", "scanned": "YT9"})
+    booking.run("writeback")
+    assert booking.platform.told == []
+
+
+def test_a_waybill_that_replaces_one_in_the_house_is_a_hold_where_the_warehouse_books(booking, tell):
+    tell(("packed", {"packages": (EventPackage("YT1", "yto", 1, (("1001", 2), ("1002", 1))),)}))
+    tell(("handed_over", {"packages": (EventPackage("YT9", "yto"),), "is_final": True}))
+    assert (booking.states(), booking.holds()) == (["packed"], ["waybill_contradicts"])
+    assert booking.due("writeback") == []
+
+
+def test_a_package_that_holds_nothing_is_told_to_nobody_however_late_it_leaves(booking, tell):
+    both = (EventPackage("YT1", "yto"), EventPackage("YT2", "yto"))
+    tell(("packed", {"packages": both}))
+    tell(("handed_over", {"packages": both, "is_final": True}))
+    assert len(booking.due("writeback")) == 1
+
+
+@pytest.mark.parametrize("shows_first", [False, True])
+def test_a_divided_line_is_told_by_its_pieces_and_never_counts_as_shipped_elsewhere(
+    booking, documents, tell, shows_first
+):
+    handovers = []
+    write_back, status = booking.platform.write_back, booking.platform.status
+
+    async def told(handover):
+        handovers.append((handover.waybill, dict(handover.lines), handover.divided, handover.completes))
+        await write_back(handover)
+
+    async def one_number_a_line(platform_order_id):
+        found = await status(platform_order_id)
+        first = [one for one in found.shipments if one.waybill != "YT2"]
+        return replace(found, shipments=tuple(first)) if shows_first else found
+
+    booking.platform.write_back, booking.platform.status = told, one_number_a_line
+    a = EventPackage("YT1", "yto", 300, (("1001", 1), ("1002", 1)))
+    b = EventPackage("YT2", "yto", 100, (("1001", 1),))
+    tell(("handed_over", {"packages": (a, b), "is_final": True}))
+    for _ in range(3):
+        booking.run("writeback")
+        documents.fall_due()
+    part, none = frozenset({"1001"}), frozenset()
+    assert handovers == [("YT1", {"1001": 1, "1002": 1}, part, none), ("YT2", {"1001": 1}, part, part)]
+    assert booking.rows("SELECT status FROM writeback") == [("confirmed",), ("confirmed",)]
+    assert booking.holds() == []
+    facts = [one["shown_as"] for one in events_of(booking, "writeback_done") if "shown_as" in one]
+    assert facts == (["YT1"] if shows_first else [])
+
+
+def test_a_line_that_its_platform_shows_whole_under_one_of_our_numbers_is_ours(booking, tell, trade):
+    a, b = EventPackage("YT1", "yto", 1, (("1001", 1), ("1002", 1))), EventPackage("YT2", "yto", 1, (("1001", 1),))
+    tell(("packed", {"packages": (a, b)}))
+    [shown] = booking.platform.trades.values()
+    lines = copy.deepcopy(shown["orders"]["order"])
+    lines[0] |= {"status": "WAIT_BUYER_CONFIRM_GOODS", "invoice_no": "YT1", "logistics_company": "圆通速递"}
+    booking.deliver({**shown, "modified": "2026-11-22 12:00:00", "orders": {"order": lines}})
+    booking.run("normalize")
+    assert (booking.holds(), booking.states()) == ([], ["packed"])
+    assert booking.rows("SELECT planned, elsewhere FROM order_line ORDER BY line_id") == [(2, 0), (1, 0)]
+
+
+def test_a_stop_of_a_held_order_was_wanted_and_needs_no_second_hold(dispatched, documents, tell):
+    order = dispatched.one("SELECT id FROM orders")
+    author = Author("li", "the buyer called")
+    hold(dispatched.db, order, HoldCode.MANUAL, author)
+    tell(("stopped", {}))
+    assert (documents.statuses(), dispatched.holds()) == (["stopped"], ["manual"])
+    tell(("stopped", {}))
+    release(dispatched.db, order, HoldCode.MANUAL, author)
+    dispatched.run("dispatch")
+    assert documents.statuses() == ["stopped", "placed"]
+
+
+def test_a_stop_that_is_told_after_the_hand_over_changes_nothing(dispatched, documents, tell):
+    tell(("handed_over", {"is_final": True}))
+    tell(("stopped", {}))
+    assert (documents.statuses(), dispatched.states(), dispatched.holds()) == (["final"], ["in_transit"], [])
+    assert [one["code"] for one in events_of(dispatched, "scan_contradicts")] == ["stopped_by_warehouse"]
+
+
 def test_an_unknown_courier_is_kept_as_text_and_the_write_back_holds(booking, tell):
     tell(("handed_over", {"packages": (EventPackage("Q1", "Quick Parcel"),), "is_final": True}))
     assert boxes(booking)[0][1] == "Quick Parcel"
@@ -187,7 +266,8 @@ def test_a_refusal_after_it_was_taken_goes_the_same_way(dispatched, documents, t
     for step in ("route", "label", "dispatch"):
         dispatched.run(step)
     assert documents.placements()[1] == ("west", 2, "placed", "", False)
-    assert dispatched.holds() == ["unwanted_waybill"]
+    assert dispatched.holds() == []
+    assert dispatched.one("SELECT kind FROM order_case") == "unwanted_waybill"
     assert documents.breaches() == []
     tell(("handed_over", {"reference": dispatched.one("SELECT min(reference) FROM shipment")}))
     assert "shipped_elsewhere" in dispatched.holds(), "the refused parcel has left all the same"
@@ -291,32 +371,34 @@ def test_what_leaves_without_a_number_is_for_a_person_until_its_packages_are_tol
     assert documents.breaches() == []
 
 
-def unwanted(merchant):
-    return merchant.rows(
-        "SELECT kind, owner, facts ->> 'waybill', facts ->> 'courier' FROM order_case ORDER BY facts ->> 'waybill'"
+WAITS = """SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+
+
+def test_a_page_about_documents_and_packages_locks_its_orders_in_id_order(told, trade):
+    """In two goes it would hold the later order while it waits for the earlier one: a deadlock with other steps."""
+    told.stock(**{"TEE-1": 10})
+    told.deliver(trade(tid="1001"), trade(tid="1002"))
+    told.flow("label")
+    told.run("dispatch")
+    earlier, later = [row[0] for row in told.rows("SELECT id FROM fulfillment_order ORDER BY id")]
+    [[document]] = told.rows("SELECT reference FROM placement WHERE fulfillment_order_id = %s", later)
+    [[package]] = told.rows(
+        """SELECT s.reference FROM shipment AS s JOIN package AS p ON p.id = s.package_id
+           WHERE p.fulfillment_order_id = %s""",
+        earlier,
     )
-
-
-def test_a_parcel_that_a_warehouse_books_for_a_closed_order_is_a_case_of_its_own(booking, tell):
-    """Its number stands in no package: without the case nobody would know of the waybill."""
-    booking.rows("UPDATE fulfillment_order SET state = 'closed', closed_reason = 'refunded', finished_at = now()")
-    boxes_told = (EventPackage("SF1", "sf", 0, (("1001", 2),)), EventPackage("SF2", "sf", 0, (("1002", 1),)))
-    tell(("packed", {"packages": boxes_told[:1]}), ("packed", {"packages": boxes_told}))
-    tell(("handed_over", {"packages": boxes_told, "is_final": True}))
-    kind = "unwanted_parcel"
-    assert unwanted(booking) == [(kind, "logistics", "SF1", "sf"), (kind, "logistics", "SF2", "sf")]
-    assert boxes(booking) == []
-    assert our_ledger(booking.db).shown_waybills == {"SF1", "SF2"}
-
-
-def test_a_parcel_that_a_warehouse_books_after_its_refusal_is_a_case_of_its_own(booking, tell):
-    tell(("refused", {"code": "capacity"}))
-    tell(("handed_over", {"packages": (EventPackage("SF1", "sf"),), "is_final": True}))
-    assert unwanted(booking) == [("unwanted_parcel", "logistics", "SF1", "sf")]
-
-
-def test_a_parcel_that_a_warehouse_books_during_a_hold_is_known_by_its_event(booking, tell):
-    booking.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = state")
-    tell(("packed", {"packages": (EventPackage("SF1", "sf"),)}))
-    assert unwanted(booking) == []
-    assert our_ledger(booking.db).shown_waybills == {"SF1"}
+    told.warehouse.scans += [
+        WarehouseEvent("d1", document, "", "accepted", AT),
+        WarehouseEvent("d2", package, "", "packed", AT),
+    ]
+    told.rows("UPDATE work SET due_at = now() - interval '1 second' WHERE step = 'warehouse'")
+    lock = "SELECT id FROM fulfillment_order WHERE id = %s FOR UPDATE"
+    with ThreadPoolExecutor(1) as crowd:
+        with told.db.transaction() as tx:
+            tx.execute(lock.encode(), [earlier])
+            reading = crowd.submit(told.run, "warehouse")
+            while not told.rows(WAITS):
+                assert not reading.done(), reading.result()
+            assert told.rows(f"{lock} SKIP LOCKED", later) == [(later,)]
+        reading.result()
+    assert told.states() == ["packed", "in_warehouse"]

@@ -5,10 +5,42 @@ import pytest
 from adapters.documents import Capabilities, DocumentProgress, DocumentRefusedError, EventLine, RefusalCode
 from domain.dispatch import code_of
 from domain.errors import UnknownOutcome
+from domain.holds import HoldCode
+from infra.engine.author import Author
+from infra.tables.tracking import deliveries
+from ops.verbs.hold_orders import hold
+from ops.verbs.holds import release
+
+LI = Author("li", "the buyer called")
 
 
 def refuse(merchant, reason=RefusalCode.SHORT, lines=(), warehouse=None):
     (warehouse or merchant.warehouse).faults["place"] = [DocumentRefusedError(reason, "no", lines)]
+
+
+def unwanted(merchant):
+    """Waybills of the open cases about waybills that nobody wants."""
+    rows = merchant.rows("SELECT facts ->> 'waybill' FROM order_case WHERE kind = 'unwanted_waybill' ORDER BY id")
+    return [waybill for (waybill,) in rows]
+
+
+def test_a_waybill_left_behind_keeps_no_hold_from_ending_and_no_order_open(labelled, documents):
+    labelled.stock("west", **{"TEE-1": 10})
+    refuse(labelled)
+    labelled.run("dispatch")
+    labelled.run("route")
+    order = labelled.one("SELECT id FROM orders")
+    id_ = labelled.one("SELECT id FROM fulfillment_order")
+    hold(labelled.db, order, HoldCode.MANUAL, LI)
+    assert release(labelled.db, order, HoldCode.MANUAL, LI).still_held_by == ()
+    assert labelled.states() == ["allocated"]
+    labelled.run("label")
+    labelled.run("dispatch")
+    labelled.scan("handed_over", reference=labelled.one("SELECT max(reference) FROM shipment"))
+    labelled.rows("UPDATE package SET delivered_at = now() WHERE handed_over_at IS NOT NULL")
+    with labelled.db.transaction() as tx:
+        assert not deliveries(tx, [id_])[id_].has_case
+    assert unwanted(labelled) == ["SF0001"]
 
 
 def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled, documents):
@@ -18,7 +50,7 @@ def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled
     assert (labelled.states(), labelled.due("route")) == (["approved"], [(1, 0)])
     assert documents.here("east") == (0, 0)
     assert labelled.counters() == (10, 2, 0)
-    assert labelled.holds() == ["unwanted_waybill"]
+    assert (labelled.holds(), unwanted(labelled)) == ([], ["SF0001"])
     assert documents.breaches() == []
     for step in ("route", "label", "dispatch"):
         labelled.run(step)
@@ -33,8 +65,8 @@ def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled
     ]
     [[facts]] = labelled.rows("SELECT facts FROM event WHERE kind = 'route_moved' ORDER BY id DESC LIMIT 1")
     assert facts["excluded"] == "east (short)"
-    [[hold]] = labelled.rows("SELECT facts FROM hold")
-    assert hold["waybill"] == "SF0001"
+    [[owner, facts]] = labelled.rows("SELECT owner, facts FROM order_case")
+    assert (owner, facts["waybill"], facts["document"]) == ("logistics", "SF0001", documents.references()[0])
     assert labelled.counters() == (10, 0, 2)
     assert documents.breaches() == []
     [[before, after]] = labelled.rows("SELECT before, after FROM audit WHERE verb = 'stock_corrected'")
@@ -81,7 +113,7 @@ def test_when_no_location_is_left_the_order_is_held_as_the_router_does(labelled,
     labelled.run("dispatch")
     labelled.run("route")
     assert labelled.states() == ["on_hold"]
-    assert labelled.holds() == ["stock_short_paid", "unwanted_waybill"]
+    assert labelled.holds() == ["stock_short_paid"]
     [[facts]] = labelled.rows("SELECT facts FROM hold WHERE code = 'stock_short_paid'")
     assert facts["excluded"] == "east (capacity)"
     assert documents.breaches() == []
@@ -92,7 +124,7 @@ def test_an_order_whose_promise_went_with_the_stock_waits_for_more(labelled, doc
     labelled.run("dispatch")
     assert labelled.counters() == (0, 0, 0)
     labelled.run("route")
-    assert (labelled.states(), labelled.holds()) == (["on_hold"], ["stock_conflict", "unwanted_waybill"])
+    assert (labelled.states(), labelled.holds()) == (["on_hold"], ["stock_conflict"])
     assert documents.breaches() == []
 
 

@@ -10,9 +10,15 @@ from actors.scans.apply import apply_scans
 from adapters.documents import DocumentProgress, Stop
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Malformed, Misconfigured, Transient
+from domain.holds import HoldCode
+from infra.engine.author import Author
+from infra.tables.holds import add_holds
+from ops.verbs.hold_orders import hold
+from ops.verbs.holds import release
 from ops.views.picks import picks, waves
 from tests.actors.own.conftest import Bench
 
+LI = Author("li", "the buyer called")
 CLOSE = "UPDATE fulfillment_order SET state = 'closed', closed_reason = 'cancelled', finished_at = now()"
 
 
@@ -275,6 +281,70 @@ def test_a_document_is_looked_up_in_our_own_rows(placed, bench):
     placed.rows("UPDATE placement SET status = 'intended', ended_at = NULL")
     assert found() is None
     assert asyncio.run(port.find("AAAAAAAAAAAAAAAAAAAA-W1-1")) is None
+
+
+HOLD_IT = "UPDATE fulfillment_order SET resume_state = state, state = 'on_hold'"
+
+
+@pytest.mark.parametrize("acts", [(), ("accept",), ("accept", "pack")])
+def test_a_person_says_that_a_package_stays_and_after_its_release_it_is_picked_anew(placed, bench, acts):
+    for act in acts:
+        bench.scan(act, "SF0001")
+    order = placed.one("SELECT id FROM orders")
+    hold(placed.db, order, HoldCode.MANUAL, LI)
+    assert bench.became("stop", "SF0001", "SF0001") == [("done", ""), ("unchanged", "")]
+    assert placed.rows("SELECT generation, status FROM placement") == [(1, "stopped")]
+    assert (placed.states(), placed.holds()) == (["on_hold"], ["manual"])
+    [(before, after)] = placed.rows("SELECT before, after FROM audit WHERE verb = 'package_stopped'")
+    assert (before["document"], after["document"]) == ("placed", "stopped")
+    assert bench.became("hand_over", "SF0001") == [("refused", "order_held")]
+    release(placed.db, order, HoldCode.MANUAL, LI)
+    placed.run("dispatch")
+    assert placed.states() == ["allocated"]
+    assert placed.rows("SELECT generation, status FROM placement ORDER BY 1") == [(1, "stopped"), (2, "placed")]
+    bench.scan("hand_over", "SF0001")
+    assert placed.states() == ["in_transit"]
+    assert bench.breaches() == []
+
+
+def test_a_stop_of_a_closed_order_settles_the_hold_about_its_document(placed, bench):
+    placed.rows(CLOSE)
+    with placed.db.transaction() as tx:
+        id_ = placed.one("SELECT id FROM fulfillment_order")
+        facts = {"owner": "logistics", "due_h": 4, "facts": {}, "step": "dispatch"}
+        add_holds(tx, [{"fulfillment_order_id": id_, "code": "unwanted_document", **facts}])
+    assert bench.became("stop", "SF0001") == [("done", "")]
+    assert placed.rows("SELECT status FROM placement") == [("stopped",)]
+    assert placed.holds() == []
+
+
+SECOND_PACKAGE = """INSERT INTO package (fulfillment_order_id, number, courier, account, location, service, weight_g)
+                    SELECT fulfillment_order_id, 101, courier, account, location, service, weight_g FROM package"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ((), "stop_not_wanted"),
+        ((HOLD_IT, "UPDATE package SET packed_at = now(), handed_over_at = now()"), "has_left"),
+        ((HOLD_IT, "UPDATE placement SET status = 'final', ended_at = now()"), "has_left"),
+        ((HOLD_IT, "UPDATE placement SET status = 'intended', placed_at = NULL"), "not_placed"),
+        ((HOLD_IT, "UPDATE placement SET status = 'refused', ended_at = now()"), "document_refused"),
+        ((HOLD_IT, SECOND_PACKAGE), "other_packages"),
+    ],
+)
+def test_what_cannot_be_confirmed_as_stopped_is_refused(placed, bench, changes, why):
+    for change in changes:
+        placed.rows(change)
+    was = placed.rows("SELECT status FROM placement")
+    assert bench.became("stop", "SF0001") == [("refused", why)]
+    assert placed.rows("SELECT status FROM placement") == was
+
+
+def test_a_stop_by_the_reference_of_the_document_is_of_all_its_packages(placed, bench):
+    placed.rows(HOLD_IT)
+    reference = placed.one("SELECT reference FROM placement")
+    assert bench.became("stop", reference) == [("done", "")]
 
 
 def test_a_stop_is_never_confirmed_by_the_program(placed):

@@ -21,7 +21,7 @@ from sandbox.stream import plan
 from sandbox.world import World
 
 PLACE = "shanghai"
-TOLD = Floor(learns_from="orders")
+TOLD = Floor()
 DOCUMENT = Document(reference="W7B73O67I4YV6HOQ4RJX-W1-1", shop="taobao/s1", lines=(DocumentLine("11", "SKU-1", 2),))
 OTHER = "W7B73O67I4YV6HOQ4RJX-W2-1"
 

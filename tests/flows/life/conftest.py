@@ -45,6 +45,7 @@ from tests.flows.life.outside import Floors, Parcels, PushingCourier
 from tests.flows.life.seen import Seen
 from workers.demo.run import their_ledger
 from workers.demo.stage import Script, _write_settings, make_spec, options_of
+from workers.demo.warehouses import UNTOLD
 from workers.guards import guarded
 from workers.order_takers import note_order_takers_of
 from workers.wiring import make_runners
@@ -68,6 +69,7 @@ SCRIPT = Script(
     shops=1,
     dirt=Dirt(presale_open=0, refund_asked=0, vague_address=0, short_stock=0, unpaid=0, closed=0),
     delays=WarehouseDelays(accept_s=1e9),
+    floors=UNTOLD,
 )
 SPEC = make_spec(SCRIPT)
 SHELVES = {
@@ -114,7 +116,7 @@ class HouseClock:
 
 def settings_of(folder, spec):
     """The demo's settings, with letters that come soon, and without waits that would pass in real time."""
-    known = read_settings(_write_settings(folder, spec, SCRIPT, "http://here"), {})
+    known = read_settings(_write_settings(folder, spec, SCRIPT, "http://here", plan(spec)), {})
     change = msgspec.structs.replace
     return change(
         known,

@@ -180,7 +180,13 @@ GIVEN = {
         "high": 29_200,
         "only": None,
     },
-    "facts": {"order_ids": list(range(1000, 1050)), "part_ids": list(range(1000, 1050)), **steps_by_subject()},
+    "facts": {
+        "order_ids": list(range(1000, 1050)),
+        "part_ids": list(range(1000, 1050)),
+        "beside": ["unwanted_waybill"],
+        "undelivered": ["lost"],
+        **steps_by_subject(),
+    },
     "find_many": {"names": ["t777", "W778", "779", "s0/t780"]},
 }
 

@@ -202,8 +202,12 @@ def test_waybills_that_nobody_wants_are_named_with_their_order(look) -> None:
     unwanted = ORDER.format(hours=4).replace("amount_mismatch", "unwanted_waybill")
     told = """UPDATE hold SET facts = '{"courier": "sf", "waybill": "SF7"}'"""
     found = look(unwanted, told)["waybills"]
-    assert (found.level, found.message) == (Level.WARN, "valid although the order is closed: p/s/1 has SF7 of sf")
+    assert (found.level, found.message) == (Level.WARN, "valid although nobody wants them: p/s/1 has SF7 of sf")
     assert look("UPDATE hold SET released_at = now(), released_by = 'li'")["waybills"].level is Level.OK
+    case = """INSERT INTO order_case (shop, case_id, kind, order_id, owner, due_at, facts)
+              SELECT 'p/s', 'c1', 'unwanted_waybill', id, 'logistics', now(), '{"courier": "sf", "waybill": "SF8"}'
+              FROM orders"""
+    assert look(case)["waybills"].message == "valid although nobody wants them: p/s/1 has SF8 of sf"
 
 
 def test_listings_that_orders_wait_for_are_counted(look, database) -> None:

@@ -1,5 +1,6 @@
 from contextlib import suppress
 
+import msgspec
 import pytest
 
 from workers.cli import demo as command
@@ -45,6 +46,13 @@ def test_a_file_is_replayed_whole_unless_a_number_is_given(script_of, csv) -> No
     assert script_of("--from", csv).orders == 0
     assert script_of("--from", csv, "--orders", 40).orders == 40
     assert script_of("--from", csv).csv == csv
+
+
+def test_every_kind_of_warehouse_is_played_where_that_is_asked_for(script_of, orderlane, csv) -> None:
+    script = script_of("--warehouses", "every")
+    assert [place.name for place in script.locations] == list(script.floors)
+    assert len({msgspec.json.encode(floor) for floor in script.floors.values()}) == 5
+    assert orderlane("demo", "--warehouses", "every", "--from", csv).exit_code == 2
 
 
 def test_every_option_reaches_the_script(script_of) -> None:

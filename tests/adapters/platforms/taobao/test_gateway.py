@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from adapters import registry
 from adapters.china_time import cst_text, read_cst
 from adapters.ports import Handover, Purpose, Window
-from domain.errors import Misconfigured, Refused
+from domain.errors import Malformed, Misconfigured, Refused
 from infra.config.secret import Secret
 from infra.config.settings import Shop
 from sandbox.signatures import top_sign
@@ -85,6 +85,42 @@ async def test_part_of_an_order_names_its_lines_but_no_promised_gift(shop):
 
     form = form_of(server)
     assert (form["is_split"], form["sub_tid"]) == ("1", "11,12")
+
+
+@pytest.mark.parametrize(("completes", "is_part"), [(frozenset(), True), (frozenset({"11"}), False)])
+async def test_a_part_of_a_line_is_told_by_pieces(shop, completes, is_part):
+    def taken(_form):
+        return {"alibaba_ascp_logistics_offline_send_response": {"result": {"success": True}}}
+
+    platform, server = await shop(taken)
+
+    lines = {"11": 1, "12": 2, "gift:1:7": 1}
+    await platform.write_back(handover(outside=frozenset({"11", "99"}), lines=lines, completes=completes))
+
+    form = form_of(server)
+    assert (form["method"], form["consign_type"]) == ("alibaba.ascp.logistics.offline.send", "1")
+    goods = [{"sub_tid": "11", "num": 1, "item_type": 0}, {"sub_tid": "12", "num": 2, "item_type": 0}]
+    assert json.loads(form["consign_pkgs"]) == [{"out_sid": "SF1", "company_code": "SF", "goods": goods}]
+    assert json.loads(form["consign_status"]) == [
+        {"sub_tid": "11", "is_part_consign": is_part},
+        {"sub_tid": "12", "is_part_consign": False},
+    ]
+
+
+async def test_pieces_that_the_platform_does_not_take_are_no_success(shop):
+    platform, _ = await shop(lambda _form: {"alibaba_ascp_logistics_offline_send_response": {"result": {}}})
+
+    with pytest.raises(Malformed):
+        await platform.write_back(handover(outside=frozenset({"11"}), lines={"11": 1}))
+
+
+async def test_each_number_of_a_divided_line_is_read(shop):
+    line = {"oid": 11, "status": "SELLER_CONSIGNED_PART", "refund_status": "NO_REFUND", "invoice_no": "SF1, SF2"}
+    trade = {"tid": 10, "status": "SELLER_CONSIGNED_PART", "orders": [line]}
+    platform, _ = await shop(lambda _form: {"trade": trade})
+
+    shown = (await platform.status("10")).shipments
+    assert [(one.waybill, one.line_ids) for one in shown] == [("SF1", ("11",)), ("SF2", ("11",))]
 
 
 async def test_a_package_of_promised_gifts_alone_cannot_be_told(shop):

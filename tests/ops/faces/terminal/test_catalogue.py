@@ -26,7 +26,7 @@ from ops.views.letters import ForeseenTry
 from ops.views.order_list import WaitsFor as ListedWaitsFor
 
 KINDS = {
-    "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED],
+    "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED, "at_location"],
     "foreseen": ForeseenTry,
     "waits_for": NextMover,
     "waiting": ListedWaitsFor,
@@ -61,6 +61,7 @@ def test_no_words_are_left_over():
     wanted = {f"{kind}.{code}" for kind, codes in KINDS.items() for code in codes}
     assert of_kinds - wanted == {
         "in_the_way.not_ended_and_held",
+        "waiting.completion_due",
         "waiting.person_of_letter",
         "waiting.step_since",
         "waiting.step_in",

@@ -24,6 +24,18 @@ from ops.faces.terminal.words import WORDS, cause_in_words
             {"courier": "sf", "waybill": "SF1", "adopted": True},
             "waybill SF1 of sf (found there by our reference)",
         ),
+        (
+            "dispatch_done",
+            {"location": "wh1", "document": "A-W1-1", "their_id": "17", "adopted": False},
+            "handed to wh1 as A-W1-1",
+        ),
+        (
+            "dispatch_done",
+            {"location": "wh1", "document": "A-W1-1", "their_id": "17", "adopted": True},
+            "found at wh1 as A-W1-1",
+        ),
+        ("dispatch_moved", {"location": "wh1", "code": "short"}, "location wh1; code short"),
+        ("warehouse_picked", {}, "the warehouse has picked the goods"),
         ("writeback_done", {"waybill": "SF1", "told_now": True}, "the platform shows SF1"),
         (
             "writeback_done",

@@ -1,0 +1,1 @@
+"""What a warehouse that was away has to tell: a backlog of events, caught up."""
