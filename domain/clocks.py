@@ -76,7 +76,6 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
     ClockName.DELIVERY: ClockRule(
         starts="the first event that tells that the courier has the parcel",
         ends="its signing, its return, its loss",
-        lasts="168 hours",
         owner=CASES[CaseKind.NOT_DELIVERED].owner,
         then="case `not_delivered`, once the courier was asked after that time; closed when the parcel is signed for",
         hours=168,
