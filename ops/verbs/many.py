@@ -240,7 +240,7 @@ class RetryWriteBack:
 
 def _refuse_held(tx: Connection, package_id: int) -> None:
     if foresee_put_back(tx, [package_id])[package_id] == ORDER_HELD:
-        raise Conflict(ORDER_HELD, facts={"package": package_id})
+        raise Conflict("order_held", facts={"package": package_id})
 
 
 VERBS: Mapping[str, BulkVerb] = {
