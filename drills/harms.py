@@ -40,6 +40,7 @@ def freeze(role: str, seconds: float) -> Harm:
     def harm(demo: RunningDemo) -> None:
         for pid in demo.supervisor.pids(role)[:1]:
             os.kill(pid, signal.SIGSTOP)
+            # How long the process stands still is the harm itself.
             time.sleep(seconds)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -65,6 +66,7 @@ def fill_redis(seconds: float) -> Harm:
     def harm(demo: RunningDemo) -> None:
         with _redis(demo) as client:
             client.config_set("maxmemory", "1mb")
+            # How long Redis refuses is the harm itself.
             time.sleep(seconds)
             client.config_set("maxmemory", "0")
 

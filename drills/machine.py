@@ -174,6 +174,7 @@ def no_descriptors(plan: Plan) -> Trial:
             opened = len(list(Path(f"/proc/{pid}/fd").iterdir()))
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (opened, limits[pid][1]))
         end_backends(demo)
+        # How long the workers can open nothing is the harm itself.
         time.sleep(_WITHOUT_S)
         for pid in pids:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, limits[pid])

@@ -160,6 +160,7 @@ def gather(how: str, redis_url: str, run_s: float, *, threads: int = THREADS) ->
             herd.stdin.write("go\n")
             herd.stdin.flush()
             started = time.monotonic()
+            # The calls of a fixed time are counted.
             time.sleep(run_s)
             # Everybody has started and heard of the open breaker after the first interval.
             probes = tuple(at for at in sick.calls if at > started + 2 * OPEN_S)
@@ -194,6 +195,7 @@ class _Answer(socketserver.BaseRequestHandler):
         if self.server.answer:
             self.request.sendall(self.server.answer)
         else:
+            # A sick server takes its time before it hangs up.
             time.sleep(SICK_ANSWER_S)
 
 

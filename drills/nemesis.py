@@ -64,6 +64,7 @@ def redis_line(plan: Plan) -> Trial:
 
     def cut(_demo: RunningDemo) -> None:
         lines.queue.cut()
+        # How long the line is cut is the harm itself.
         time.sleep(_AWAY_S)
         lines.queue.judge = lambda _request: _SLOW
         lines.queue.mend()
@@ -81,6 +82,7 @@ def harms(lines: Lines, seed: int) -> dict[str, Harm]:
     def for_a_while(begin: Callable[[], object], end: Callable[[], object]) -> Harm:
         def harm(_demo: RunningDemo) -> None:
             begin()
+            # How long the fault lasts is the harm itself.
             time.sleep(_A_WHILE_S)
             end()
 

@@ -56,6 +56,7 @@ def redis_replaced(plan: Plan) -> Trial:
 
     def lose(demo: RunningDemo) -> None:
         kill_redis(demo)
+        # Redis is away for so long, because only this thread lets the supervisor start it again.
         time.sleep(_AWAY_S)
 
     return _play(plan, Trial(), [(0.05, "Redis away for 10 s", lose)])
