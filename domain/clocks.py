@@ -23,39 +23,43 @@ class ClockName(StrEnum):
 class ClockRule:
     """What a clock is.
 
-    `starts`, `ends`: from when it runs, and what stops it in time. `lasts`: how long, or by which promise. `owner`:
-    who acts when it runs out. `then`: what happens at its end. `hours`, `opens`: of a parcel's clock, after so many
-    hours a case of this kind is opened.
+    `starts`, `ends`: from when it runs, and what stops it in time. `promise`: until which promised time; empty where it
+    lasts so many `hours`. `owner`: who acts when it runs out. `then`: what happens at its end. `opens`: the kind of the
+    case that is opened then.
     """
 
     starts: str
     ends: str
-    lasts: str
     owner: str
     then: str
+    promise: str = ""
     hours: int = 0
     opens: CaseKind | None = None
+
+    @property
+    def lasts(self) -> str:
+        """How long it runs, in words."""
+        return self.promise or f"{self.hours} hours"
 
 
 CLOCKS: Mapping[ClockName, ClockRule] = {
     ClockName.SHIP_FROM: ClockRule(
         starts="the order comes in",
         ends="nothing: the order waits",
-        lasts="until the day that the platform names, where the shop has `presale_waits`",
+        promise="until the day that the platform names, where the shop has `presale_waits`",
         owner="logistics",
         then="its packages get their labels, and its warehouse hears of it, by themselves",
     ),
     ClockName.SHIP_BY: ClockRule(
         starts="payment, or the day from which the order ships",
         ends="the hand-over of its packages",
-        lasts="until the time that the platform names, else the hours of the rules",
+        promise="until the time that the platform names, else the hours of the rules",
         owner="logistics",
         then="alarms `ship_by_50`, `ship_by_80`, `ship_by_100`, once each; late orders again every day",
     ),
     ClockName.FIRST_SCAN: ClockRule(
         starts="the ship time that the platform was told, of a parcel that is followed",
         ends="the first event that tells that the courier has the parcel",
-        lasts="20 hours",
         owner=CASES[CaseKind.NOT_COLLECTED].owner,
         then="case `not_collected`, once the courier was asked after that time; closed when the parcel is collected",
         hours=20,
@@ -64,7 +68,6 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
     ClockName.NO_MOVEMENT: ClockRule(
         starts="the last event of a parcel that moves or is out for delivery",
         ends="the next event",
-        lasts="72 hours",
         owner=CASES[CaseKind.NOT_MOVING].owner,
         then="case `not_moving`, once the courier was asked after that time; closed when the parcel is signed for",
         hours=72,
@@ -73,7 +76,6 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
     ClockName.DELIVERY: ClockRule(
         starts="the first event that tells that the courier has the parcel",
         ends="its signing, its return, its loss",
-        lasts="168 hours",
         owner=CASES[CaseKind.NOT_DELIVERED].owner,
         then="case `not_delivered`, once the courier was asked after that time; closed when the parcel is signed for",
         hours=168,

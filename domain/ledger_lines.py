@@ -18,7 +18,7 @@ def packages_by_line(booked_packages: Iterable[PackageRecord]) -> dict[tuple[Par
 def contradictions_of_line(
     line: PlatformLine, booked_packages: Sequence[PackageRecord], *, shown: str = "", is_looked_at: bool
 ) -> Iterable[str]:
-    """`packages`: those that hold pieces of the line.
+    """`packages`: the packages that hold pieces of the line.
 
     `is_looked_at`: a person works on the order, so the platform's record may be newer. `shown`: a waybill that is
     recorded here as not ours, or as ours from before a restored backup.

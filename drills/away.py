@@ -19,7 +19,8 @@ _AWAY = "shanghai"
 _STILL_S = 4.0
 _AFTER_S = 15.0
 _AFTER_QUICK_S = 2.0
-_MIN_BEFORE = 0.15
+# Before the first order: those of the warehouse then wait for it, however fast the machine is.
+_MIN_BEFORE = 0.0
 # Of a worker at its peak, with all that it shares with others.
 _PEAK_MAX_KB = 160 * 1024
 

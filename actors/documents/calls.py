@@ -3,12 +3,12 @@
 No transaction is open here. What comes back is recorded by `actors.dispatch`.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from actors.documents.document import refusal_of
+from actors.orders.by_shop import call_for_each_shop, call_limits
 from actors.orders.decrypt_receiver import reveal
 from actors.orders.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
@@ -97,19 +97,10 @@ class DocumentCalls:
 
     async def call(self, intents: Sequence[Undispatched], lease: Lease) -> Mapping[int, Any]:
         """Shop beside shop: what one platform takes its time over keeps no other shop's document waiting."""
-        by_shop: dict[str, list[Undispatched]] = {}
-        for one in intents:
-            by_shop.setdefault(one.order.key.account, []).append(one)
-        parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
-        return {id_: answer for part in parts for id_, answer in part.items()}
+        return await call_for_each_shop(intents, lambda shop, members: self._call_for_shop(shop, members, lease))
 
     async def _call_for_shop(self, shop: str, intents: Sequence[Undispatched], lease: Lease) -> dict[int, Answer]:
-        limits: dict[str, Any] = {
-            "at_once": self.tools.settings.engine.outside_concurrency,
-            "start_before": lease.ends_at - self.call_s,
-            "now": self.tools.clock.monotonic,
-            "is_draining": lease.is_draining,
-        }
+        limits = call_limits(self.tools, lease, self.call_s)
         asked = await call_each([one for one in intents if one.asks_first], self._ask, **limits)
         unplaced = [one for one in intents if one.may_place and asked.get(one.ref.subject_id) is None]
         outdated = [one for one in unplaced if self._is_outdated(one)]

@@ -3,11 +3,11 @@
 No transaction is open here. `actors.label` records the results.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.orders.by_shop import call_for_each_shop, call_limits
 from actors.orders.decrypt_receiver import reveal
 from actors.orders.last_check import CheckedPackage, LastCheck
 from actors.tools import Tools
@@ -72,20 +72,11 @@ class WaybillCalls:
 
     async def call(self, intents: Sequence[Unlabelled], lease: Lease) -> Mapping[int, Any]:
         """Shops run in parallel, so that a slow platform does not delay the bookings of other shops."""
-        by_shop: dict[str, list[Unlabelled]] = {}
-        for one in intents:
-            by_shop.setdefault(one.order.key.account, []).append(one)
-        parts = await asyncio.gather(*(self._call_for_shop(shop, members, lease) for shop, members in by_shop.items()))
-        return {id_: answer for part in parts for id_, answer in part.items()}
+        return await call_for_each_shop(intents, lambda shop, members: self._call_for_shop(shop, members, lease))
 
     async def _call_for_shop(self, shop: str, intents: Sequence[Unlabelled], lease: Lease) -> dict[int, Any]:
         courier = self.tools.courier(lease.key.account)
-        limits: dict[str, Any] = {
-            "at_once": self.tools.settings.engine.outside_concurrency,
-            "start_before": lease.ends_at - self.call_s,
-            "now": self.tools.clock.monotonic,
-            "is_draining": lease.is_draining,
-        }
+        limits = call_limits(self.tools, lease, self.call_s)
         asked = await call_each(
             [intent for intent in intents if intent.seen_before], lambda one: _ask(courier, one), **limits
         )

@@ -156,15 +156,19 @@ def list_cases(tx: Connection, wanted: CaseFilter, *, is_open: bool, after: int 
 
     `after`: the id of the last case of the page before; 0: the first page.
     """
-    with tx.cursor(row_factory=class_row(CaseRow)) as cursor:
-        query = CASE["list_open" if is_open else "list_closed"]
-        return cursor.execute(query, {**wanted.named(), "after": after, "limit": limit}).fetchall()
+    query = CASE["list_open" if is_open else "list_closed"]
+    ids = [row[0] for row in tx.execute(query, {**wanted.named(), "after": after, "limit": limit})]
+    return _load(tx, ids) if ids else []
 
 
 def load_case(tx: Connection, id_: int) -> CaseRow | None:
     """A case by its number, open or closed."""
+    return next(iter(_load(tx, [id_])), None)
+
+
+def _load(tx: Connection, ids: Sequence[int]) -> list[CaseRow]:
     with tx.cursor(row_factory=class_row(CaseRow)) as cursor:
-        return cursor.execute(CASE["show"], {"id": id_}).fetchone()
+        return cursor.execute(CASE["load"], {"ids": list(ids)}).fetchall()
 
 
 def lock_cases(tx: Connection, ids: Sequence[int]) -> list[LockedCase]:

@@ -146,23 +146,21 @@ class AdoptOrder(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class _ChangeHold(_Plain):
-    """A verb on open holds that changes nothing of their orders."""
+class _ChangeOpen(_Plain):
+    """A verb on open holds or cases that changes nothing of their orders."""
 
     name: str
     done: str
-    subject: str = "hold"
+    subject: str
 
     def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
-        return foresee_hold_change(tx, ids, self.done)
+        look = foresee_case_change if self.subject == "case" else foresee_hold_change
+        return look(tx, ids, self.done)
 
 
 @dataclass(frozen=True, slots=True)
-class AssignHold(_ChangeHold):
+class AssignHold(_ChangeOpen):
     """`owner`; `due_at` (ISO 8601) where the due time shall change."""
-
-    name: str = "hold.assign"
-    done: str = "assigned"
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = assign_in(made, [id_], params["owner"], author, due_at=_moment(params.get("due_at")))
@@ -170,11 +168,8 @@ class AssignHold(_ChangeHold):
 
 
 @dataclass(frozen=True, slots=True)
-class SnoozeHold(_ChangeHold):
+class SnoozeHold(_ChangeOpen):
     """`until` (ISO 8601), or none to end a snooze."""
-
-    name: str = "hold.snooze"
-    done: str = "snoozed"
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = snooze_in(made, [id_], _moment(params.get("until")), author)
@@ -182,15 +177,8 @@ class SnoozeHold(_ChangeHold):
 
 
 @dataclass(frozen=True, slots=True)
-class AssignCase(_Plain):
+class AssignCase(_ChangeOpen):
     """`owner`; `due_at` (ISO 8601) where the due time shall change."""
-
-    name: str = "case.assign"
-    subject: str = "case"
-    done: str = "assigned"
-
-    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
-        return foresee_case_change(tx, ids, self.done)
 
     def act(self, made: Change, id_: int, params: Params, _author: Author, _: object) -> dict[str, Any]:
         [one] = assign_cases_in(made, [id_], params["owner"], due_at=_moment(params.get("due_at")))
@@ -198,15 +186,8 @@ class AssignCase(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class CloseCase(_Plain):
+class CloseCase(_ChangeOpen):
     """No parameters: the reason is the author's."""
-
-    name: str = "case.close"
-    subject: str = "case"
-    done: str = "closed"
-
-    def foresee(self, tx: Connection, ids: Sequence[int], _: Params) -> dict[int, str]:
-        return foresee_case_change(tx, ids, self.done)
 
     def act(self, made: Change, id_: int, _params: Params, author: Author, _: object) -> dict[str, Any]:
         [one] = close_cases_in(made, [id_], author)
@@ -259,7 +240,7 @@ class RetryWriteBack:
 
 def _refuse_held(tx: Connection, package_id: int) -> None:
     if foresee_put_back(tx, [package_id])[package_id] == ORDER_HELD:
-        raise Conflict(ORDER_HELD, facts={"package": package_id})
+        raise Conflict("order_held", facts={"package": package_id})
 
 
 VERBS: Mapping[str, BulkVerb] = {
@@ -269,10 +250,10 @@ VERBS: Mapping[str, BulkVerb] = {
         HoldOrder(),
         Expedite(),
         AdoptOrder(),
-        AssignHold(),
-        SnoozeHold(),
-        AssignCase(),
-        CloseCase(),
+        AssignHold("hold.assign", "assigned", "hold"),
+        SnoozeHold("hold.snooze", "snoozed", "hold"),
+        AssignCase("case.assign", "assigned", "case"),
+        CloseCase("case.close", "closed", "case"),
         DiscardLetter(),
         RetryWriteBack(),
     )

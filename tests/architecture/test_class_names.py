@@ -1,4 +1,4 @@
-"""A class name stands for one thing: a reader who meets it need not ask of which module it is."""
+"""Each class name of the product rooms is used once, so a name identifies its module."""
 
 import ast
 from collections import defaultdict

@@ -11,8 +11,8 @@ ORDERS = 20
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("runs")]
 
 
-def test_the_new_steps_have_figures_of_their_own(tmp_path):
-    base = Settings(stores=Stores(data_dir=str(tmp_path)))
+def test_the_new_steps_have_figures_of_their_own(stores_base):
+    base = Settings(stores=Stores(data_dir=str(stores_base)))
     script = Script(ORDERS, None, seed=7, per_second=0.0, processes=0, threads=1, shops=1, follows=True)
     steps = measure(base, script)["steps"]
     assert {"pull", "normalize", "label", "dispatch", "warehouse", "track"} <= steps.keys()

@@ -1,4 +1,4 @@
-"""A clean stream: nearly all is done, the rest is held with a reason, and the comparison finds planted harm."""
+"""A clean stream: nearly all orders are done, the others held with a reason; the comparison finds planted harm."""
 
 import json
 import os

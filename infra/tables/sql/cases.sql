@@ -20,16 +20,8 @@ WHERE order_id = ANY(%(order_ids)s) AND closed_at IS NULL
 GROUP BY order_id;
 
 -- name: list_open
--- A page of open cases, the first due first, after a known one. Index order_case_open.
-SELECT c.id, c.shop, c.case_id, c.kind, c.owner, c.opened_at, c.due_at, c.closed_at, c.closed_by, c.reason, c.facts,
-       c.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
-       ARRAY(SELECT f.state FROM fulfillment_order AS f WHERE f.order_id = c.order_id ORDER BY f.number) AS states,
-       c.package_id, p.number AS package_number, p.location, p.courier,
-       (SELECT s.waybill FROM shipment AS s WHERE s.package_id = p.id ORDER BY s.generation DESC LIMIT 1) AS waybill,
-       p.handed_over_at, now() AS seen_at
-FROM order_case AS c
-JOIN orders AS o ON o.id = c.order_id
-LEFT JOIN package AS p ON p.id = c.package_id
+-- The ids of a page of open cases, the first due first, after a known one. Index order_case_open.
+SELECT c.id FROM order_case AS c
 WHERE c.closed_at IS NULL
   AND (c.due_at, c.id) > (coalesce((SELECT a.due_at FROM order_case AS a WHERE a.id = %(after)s), '-infinity'), %(after)s)
   AND (%(kind)s::text IS NULL OR c.kind = %(kind)s)
@@ -41,16 +33,8 @@ ORDER BY c.due_at, c.id
 LIMIT %(limit)s;
 
 -- name: list_closed
--- A page of closed cases, the last closed first, after a known one. Index order_case_closed.
-SELECT c.id, c.shop, c.case_id, c.kind, c.owner, c.opened_at, c.due_at, c.closed_at, c.closed_by, c.reason, c.facts,
-       c.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
-       ARRAY(SELECT f.state FROM fulfillment_order AS f WHERE f.order_id = c.order_id ORDER BY f.number) AS states,
-       c.package_id, p.number AS package_number, p.location, p.courier,
-       (SELECT s.waybill FROM shipment AS s WHERE s.package_id = p.id ORDER BY s.generation DESC LIMIT 1) AS waybill,
-       p.handed_over_at, now() AS seen_at
-FROM order_case AS c
-JOIN orders AS o ON o.id = c.order_id
-LEFT JOIN package AS p ON p.id = c.package_id
+-- The ids of a page of closed cases, the last closed first, after a known one. Index order_case_closed.
+SELECT c.id FROM order_case AS c
 WHERE c.closed_at IS NOT NULL
   AND (%(after)s = 0
        OR (c.closed_at, c.id) < ((SELECT a.closed_at FROM order_case AS a WHERE a.id = %(after)s), %(after)s))
@@ -62,7 +46,8 @@ WHERE c.closed_at IS NOT NULL
 ORDER BY c.closed_at DESC, c.id DESC
 LIMIT %(limit)s;
 
--- name: show
+-- name: load
+-- Cases by id, in the order of the ids.
 SELECT c.id, c.shop, c.case_id, c.kind, c.owner, c.opened_at, c.due_at, c.closed_at, c.closed_by, c.reason, c.facts,
        c.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
        ARRAY(SELECT f.state FROM fulfillment_order AS f WHERE f.order_id = c.order_id ORDER BY f.number) AS states,
@@ -72,7 +57,8 @@ SELECT c.id, c.shop, c.case_id, c.kind, c.owner, c.opened_at, c.due_at, c.closed
 FROM order_case AS c
 JOIN orders AS o ON o.id = c.order_id
 LEFT JOIN package AS p ON p.id = c.package_id
-WHERE c.id = %(id)s;
+WHERE c.id = ANY(%(ids)s)
+ORDER BY array_position(%(ids)s::bigint[], c.id);
 
 -- name: lock
 -- Open cases by id. The transaction locks nothing else.

@@ -44,7 +44,7 @@ WHERE (step, subject_id) IN (
 RETURNING step, subject_id;
 
 -- name: release_leases_without_batch
--- Leases without a running batch: Postgres crashed meanwhile and forgot the batches. Whoever still calls under
+-- Leases without a running batch: Postgres crashed meanwhile and lost the table of batches. A worker that still calls under
 -- such a lease is refused by its token, and the next one asks before it calls.
 UPDATE work SET lease_token = NULL, lease_until = NULL
 WHERE (step, subject_id) IN (

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from domain.cases import CaseKind
 from domain.take_over import Mode
 from infra.config.retention import Retention
 from infra.monitoring.invariants import find_breaches
@@ -40,7 +41,7 @@ def test_reports_and_the_view_of_an_order_are_as_before(merchant, shipped, age, 
 
     def reports():
         with merchant.db.connection() as session:
-            values = {"endless": STEPS.endless()}
+            values = {"endless": STEPS.endless(), "unwanted": CaseKind.UNWANTED_PARCEL}
             return {name: sorted(session.execute(ledger[name], values).fetchall(), key=str) for name in ledger}
 
     age()

@@ -44,8 +44,8 @@ from tests.flows.life.operators import LI, Operators
 from tests.flows.life.outside import Floors, Parcels, PushingCourier
 from tests.flows.life.seen import Seen
 from workers.demo.run import their_ledger
-from workers.demo.stage import Script, _write_settings, make_spec, options_of
-from workers.demo.warehouses import UNTOLD
+from workers.demo.stage import Script, _write_settings, make_spec
+from workers.demo.warehouses import UNTOLD, kind_and_options
 from workers.guards import guarded
 from workers.order_takers import note_order_takers_of
 from workers.wiring import make_runners
@@ -192,7 +192,7 @@ class LifeHarness(Operators):
         finds = {} if can_find else {"can_find": "false"}
         for name, floor in zip(sorted(known), floors, strict=False):
             self.world.warehouses.works[name].floor = floor
-            options = options_of(floor)
+            options = kind_and_options(floor).get("options", {})
             known[name] = change(known[name], options=options | (finds if options else {}))
         self.settings = change(self.settings, locations=tuple(known.values()))
         self.world.courier.parcels.by_hand = by_hand

@@ -109,7 +109,7 @@ books = st.builds(
     late_events_s=st.sampled_from([0.0, 30.0]),
 )
 # A usual floor learns of orders from the courier's labels.
-floors = st.tuples(*[st.one_of(st.just(Floor()), takes_orders, takes_orders, books)] * 2)
+floors = st.tuples(*[st.one_of(st.just(Floor(learns_from="courier")), takes_orders, takes_orders, books)] * 2)
 
 # Few rules with much to draw inside: Hypothesis leaves out some rules of each example, and repeats others.
 others = st.one_of(

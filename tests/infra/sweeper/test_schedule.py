@@ -46,7 +46,14 @@ def test_a_long_duty_keeps_nobody_waiting_and_is_begun_once(stepped_clock):
     assert begun != [threading.current_thread().name]
 
 
-REMINDERS = {"silent_feeds", "silent_warehouses", "expired_holds", "expired_cases", "parcel_clocks"}
+REMINDERS = {
+    "silent_feeds",
+    "silent_warehouses",
+    "expired_holds",
+    "expired_cases",
+    "parcel_clocks",
+    "unfollowed_parcels",
+}
 
 
 def made(harness, clock, **settings):

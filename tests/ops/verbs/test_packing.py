@@ -59,7 +59,7 @@ def test_an_order_goes_its_whole_way_through_a_location_of_our_own(placed):
     assert (code, len(set(waybills))) == (0, len(waybills))
     assert len(waybills) >= 5
     scans = "\n".join(waybills)
-    # A parcel that its courier tells of stays packed until the courier has collected it.
+    # An order whose courier reports tracking events stays packed until the courier has collected it.
     for act, state in (("accept", "in_warehouse"), ("pack", "packed"), ("hand-over", "packed")):
         code, told = as_json("package", act, "--from", "-", stdin=scans)
         assert (code, told["counts"]) == (0, {"done": len(waybills), "unchanged": 0, "refused": 0, "unanswered": 0})
