@@ -103,7 +103,8 @@ class Works:
         """What the courier has cancelled meanwhile stays: nobody takes it along."""
         leaving = [one for one in document.parcels if self._outside.waybills.by_number[one.waybill].is_alive]
         for number, parcel in enumerate(leaving, start=1):
-            self._outside.waybills.by_number[parcel.waybill].is_collected = True
+            waybill = self._outside.waybills.by_number[parcel.waybill]
+            waybill.is_collected, waybill.collected_at = True, at
             end: dict[str, object] = {"final": True, "lines": document.lines()} if number == len(leaving) else {}
             self._event(document, "handed_over", at, **self._shown(parcel), **end)
         if leaving:

@@ -184,7 +184,9 @@ class CourierContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """One contract with a courier.
 
     `track`: whether the courier is asked about parcels that have left; `false` for a contract that may not ask. Where
-    nobody asks, an order is in transit from its hand-over on. `track_limit`: of these questions alone.
+    nobody asks, an order is in transit from its hand-over on. `track_limit`: of these questions alone. `intercept`:
+    whether the courier is asked to bring a parcel back whose order was stopped, which it may charge for; `false` for a
+    contract without this service.
     """
 
     name: str
@@ -194,6 +196,7 @@ class CourierContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limit: Limit = Limit()
     track: bool = True
     track_limit: Limit = Limit()
+    intercept: bool = True
     options: dict[str, str] = {}
 
     @property

@@ -15,7 +15,7 @@ import pytest
 from actors.pull import PullStep
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
+from adapters.ports import Interception, ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
 from domain.errors import Conflict
 from domain.order import Address, PlatformState
 from infra.config.rules import load_rules
@@ -172,6 +172,12 @@ class HandCourier:
     track_max: int = 10
     ways: dict[str, Any] = field(default_factory=dict)
     tracked: list[list[Any]] = field(default_factory=list)
+    can_intercept: bool = True
+    repeats_intercept: bool = True
+    can_ask_intercept: bool = False
+    interceptions: list[Any] = field(default_factory=list)
+    intercept_answers: list[Any] = field(default_factory=list)
+    outcomes: dict[str, Any] = field(default_factory=dict)
 
     def _raise(self, name: str) -> None:
         self.asked[name] += 1
@@ -199,6 +205,22 @@ class HandCourier:
         self.tracked.append(list(tracked))
         self._raise("track")
         return {one.waybill: self.ways.get(one.waybill, ()) for one in tracked}
+
+    async def intercept(self, request):
+        """`intercept_answers`: of the next calls; *taken* after them. `interceptions`: what was carried out."""
+        self._raise("intercept")
+        answer = self.intercept_answers.pop(0) if self.intercept_answers else Interception.TAKEN
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is Interception.TAKEN:
+            self.interceptions.append(request)
+        self._raise("after_intercept")
+        return answer
+
+    async def ask_intercept(self, waybill):
+        """`outcomes`: by waybill."""
+        self._raise("ask_intercept")
+        return self.outcomes.get(waybill)
 
 
 @dataclass
