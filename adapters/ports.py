@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, Stop, Taken
+from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, ReturnedPieces, Stop, Taken
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
@@ -290,6 +290,7 @@ class WarehouseEvent:
     `reference`: ours, of the document or of the package. `event_id`: the same whenever the event is told again; not
     `is_key_trusted` where the warehouse is known to repeat ids. `packages`, `lines`: what the event tells of them, and
     whether that is all there will ever be (`is_final`). `code`: why, for a refusal or a short pick (`RefusalCode`).
+    `returned`: the count of a package that came back; empty: the package is there, and not counted yet.
     """
 
     event_id: str
@@ -303,6 +304,7 @@ class WarehouseEvent:
     is_final: bool = False
     is_key_trusted: bool = True
     code: str = ""
+    returned: tuple[ReturnedPieces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

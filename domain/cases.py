@@ -17,6 +17,10 @@ class CaseKind(StrEnum):
     WRONG_WAYBILL = "wrong_waybill"
     NOT_COLLECTED = "not_collected"
     NOT_MOVING = "not_moving"
+    STOP_TOO_LATE = "stop_too_late"
+    RETURN_OVERDUE = "return_overdue"
+    RETURN_UNEXPECTED = "return_unexpected"
+    SHIP_ANEW = "ship_anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
+    CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods travel on"),
+    CaseKind.RETURN_OVERDUE: CaseRule("warehouse", 24, "the parcel was to come back, and nobody has counted it"),
+    CaseKind.RETURN_UNEXPECTED: CaseRule("service", 24, "a parcel came back, and nobody had asked for it"),
+    CaseKind.SHIP_ANEW: CaseRule("service", 24, "the parcel came back, and its buyer still waits for goods of it"),
 }
 
 

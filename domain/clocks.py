@@ -5,6 +5,7 @@ Each clock is one row of `CLOCKS`. What reads and acts on them asks the row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from domain.cases import CASES, CaseKind
@@ -16,6 +17,9 @@ class ClockName(StrEnum):
     SHIP_BY = "ship_by"
     FIRST_SCAN = "first_scan"
     NO_MOVEMENT = "no_movement"
+    STOP_ANSWER = "stop_answer"
+    INTERCEPT = "intercept"
+    EXPECTED_RETURN = "expected_return"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +27,8 @@ class ClockRule:
     """What a clock is.
 
     `starts`, `ends`: from when it runs, and what stops it in time. `lasts`: how long, or by which promise. `owner`:
-    who acts when it runs out. `then`: what happens at its end. `hours`, `opens`: of a parcel's clock, after so many
-    hours a case of this kind is opened.
+    who acts when it runs out. `then`: what happens at its end. `hours`, `opens`: of a parcel's clock, how many
+    hours it lasts, and the case that is opened then.
     """
 
     starts: str
@@ -34,6 +38,10 @@ class ClockRule:
     then: str
     hours: int = 0
     opens: CaseKind | None = None
+
+    @property
+    def span(self) -> timedelta:
+        return timedelta(hours=self.hours)
 
 
 CLOCKS: Mapping[ClockName, ClockRule] = {
@@ -68,6 +76,30 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
         then="case `not_moving`, once the courier was asked after that time",
         hours=72,
         opens=CaseKind.NOT_MOVING,
+    ),
+    ClockName.STOP_ANSWER: ClockRule(
+        starts="a stop is asked for by somebody who must have an answer until a time",
+        ends="the end of the stop",
+        lasts="until that time",
+        owner="service",
+        then="whoever asked is told the truth as it stands then",
+    ),
+    ClockName.INTERCEPT: ClockRule(
+        starts="the interception of a parcel is wanted, or the courier collects the parcel",
+        ends="the proof that the parcel comes back, or its delivery: the point of no return",
+        lasts="72 hours",
+        owner=CASES[CaseKind.STOP_TOO_LATE].owner,
+        then="the interception counts as failed, and its stop as too late: case `stop_too_late`",
+        hours=72,
+    ),
+    ClockName.EXPECTED_RETURN: ClockRule(
+        starts="it is known that a parcel comes back",
+        ends="the count of its pieces, by `orderlane package receive` or by the warehouse's feed",
+        lasts="240 hours",
+        owner=CASES[CaseKind.RETURN_OVERDUE].owner,
+        then="case `return_overdue`; closed when the parcel is counted",
+        hours=240,
+        opens=CaseKind.RETURN_OVERDUE,
     ),
 }
 

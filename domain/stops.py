@@ -76,7 +76,8 @@ class VoidStatus(StrEnum):
 class InterceptStatus(StrEnum):
     """How far the intercept of a parcel that has left is. `TAKEN`: the courier tries; nothing is confirmed.
 
-    `CONFIRMED`: the parcel comes back. `FAILED`: it does not, or its courier cannot be asked.
+    `CONFIRMED`: the parcel comes back. `FAILED`: it does not, or its courier cannot be asked. `RECEIVED`: it came back,
+    and its pieces were counted.
     """
 
     NONE = ""
@@ -84,10 +85,14 @@ class InterceptStatus(StrEnum):
     TAKEN = "taken"
     CONFIRMED = "confirmed"
     FAILED = "failed"
+    RECEIVED = "received"
 
 
 # Nothing more will be heard of the intercept.
-INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED})
+INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED, InterceptStatus.RECEIVED})
+
+# The goods are back, or on their way back.
+_BACK = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.RECEIVED})
 
 
 class RungKind(StrEnum):
@@ -215,7 +220,7 @@ def _of_waybills(parcels: list[ParcelFacts]) -> Rung:
 
 def _over(parcels: Iterable[ParcelFacts]) -> Rung:
     known = [one.intercept for one in parcels]
-    comes_back = bool(known) and all(one is InterceptStatus.CONFIRMED for one in known)
+    comes_back = bool(known) and all(one in _BACK for one in known)
     return Rung(RungKind.END, end=StopStatus.COMING_BACK if comes_back else StopStatus.TOO_LATE)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from actors.scans.after import ScannedPackage, want_followers
 from actors.scans.document_events import apply_documents
 from actors.scans.early import sort_out_early
+from actors.scans.returned import apply_returned
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
@@ -61,13 +62,15 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    about_documents = [one for one in events if is_document_reference(one.reference)]
+    back = [one for one in events if one.kind == Scan.RETURNED]
+    told = [one for one in events if one.kind != Scan.RETURNED]
+    about_documents = [one for one in told if is_document_reference(one.reference)]
     # Written before the packages are looked at: scans of both kinds may walk one order.
     waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
-    scans = [one for one in events if not is_document_reference(one.reference)]
+    scans = [one for one in told if not is_document_reference(one.reference)]
     scanned = _load(tx, tools, scans)
     waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
-    sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
+    sort_out_early(tx, location, told, waiting, tools.settings.retention.early_scans_max)
     touched = list(scanned.values())
     _stamp(tx, touched)
     if tools.capabilities(location).takes_orders:
@@ -84,6 +87,10 @@ def apply_scans(
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
+    if back:
+        unknown, more = apply_returned(tx, tools, step, location, back)
+        sort_out_early(tx, location, back, unknown, tools.settings.retention.early_scans_max)
+        bells |= more
     return bells | {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 

@@ -16,6 +16,7 @@ import msgspec
 from domain.errors import Misconfigured
 from domain.take_over import Mode
 from domain.tracking import Pace
+from infra.config.intercepting import InterceptTiming
 from infra.config.retention import Retention
 from infra.config.secret import Secret
 from infra.config.store_urls import check_database, check_redis
@@ -294,6 +295,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     door: HttpLimits = HttpLimits()
     guard: Guard = Guard()
     tracking: Tracking = Tracking()
+    intercept: InterceptTiming = InterceptTiming()
     retention: Retention = Retention()
     shops: tuple[Shop, ...] = ()
     couriers: tuple[CourierContract, ...] = ()

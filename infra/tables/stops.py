@@ -155,6 +155,16 @@ def end_stops(tx: Connection, ends: Mapping[int, StopStatus]) -> None:
         tx.execute(STOPS["end"], {"rows": rows})
 
 
+def prove_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """All goods of these fulfillment orders are back: stops that are open or ended as `COMING_BACK` are `STOPPED` now.
+
+    Returns the fulfillment orders that had such a stop of all their lines. No statement for none.
+    """
+    if not fulfillment_order_ids:
+        return set()
+    return {row[0] for row in tx.execute(STOPS["prove"], {"ids": list(fulfillment_order_ids)})}
+
+
 def note_rungs(tx: Connection, rungs: Mapping[int, str]) -> None:
     """Write down what open stops wait for, by their ids. No statement for none."""
     if rungs:

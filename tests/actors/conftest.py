@@ -16,7 +16,7 @@ from actors.pull import PullStep
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
 from adapters.ports import Interception, ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
-from domain.errors import Conflict
+from domain.errors import Conflict, Refused
 from domain.order import Address, PlatformState
 from infra.config.rules import load_rules
 from infra.config.settings import Channel, CourierContract, Engine, Location, Sender, Settings, Shop
@@ -213,6 +213,8 @@ class HandCourier:
         if isinstance(answer, BaseException):
             raise answer
         if answer is Interception.TAKEN:
+            if self.repeats_intercept and any(one.waybill == request.waybill for one in self.interceptions):
+                raise Refused("courier_refused")
             self.interceptions.append(request)
         self._raise("after_intercept")
         return answer
@@ -320,6 +322,7 @@ class Merchant:
         """Let the time pass that retries and deadlines wait for."""
         self.rows("UPDATE work SET due_at = now() - interval '1 second'")
         self.rows("UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline IS NOT NULL")
+        self.rows("UPDATE shipment SET intercept_deadline = now() WHERE intercept_deadline IS NOT NULL")
         self.rows("UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline IS NOT NULL")
 
     def scan(self, *kinds: str, reference: str | None = None) -> None:

@@ -75,6 +75,8 @@ def test_the_steps_of_orders_are_these_in_this_order():
         "writeback",
         "notify",
         "track",
+        "stop",
+        "intercept",
     ]
 
 
@@ -85,11 +87,22 @@ def test_every_step_but_the_first_and_the_feed_of_scans_is_led_to():
 
 
 def test_local_steps_call_nobody():
-    assert {name for name, step in STEPS.items() if not step.is_remote} == {"normalize", "reserve", "review", "route"}
+    assert {name for name, step in STEPS.items() if not step.is_remote} == {
+        "normalize",
+        "reserve",
+        "review",
+        "route",
+        "stop",
+    }
 
 
 def test_only_what_comes_after_the_hand_over_stands_beside_the_order():
-    assert {name for name, step in STEPS.items() if not step.stops_order} == {"writeback", "notify", "track"}
+    assert {name for name, step in STEPS.items() if not step.stops_order} == {
+        "writeback",
+        "notify",
+        "track",
+        "intercept",
+    }
 
 
 def test_each_stretch_of_the_way_begins_and_ends_with_one_step():
