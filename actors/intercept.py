@@ -142,7 +142,7 @@ class InterceptStep:
             repeats=courier is not None and courier.repeats_intercept,
             is_tracked=courier is not None and courier.can_track,
             has_left=row.has_left,
-            is_collected=row.collected_at is not None,
+            is_collected=row.is_collected,
             is_unclear=row.is_unclear,
             asked_at=row.asked_at,
             since=row.since,

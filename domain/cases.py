@@ -21,6 +21,7 @@ class CaseKind(StrEnum):
     RETURN_OVERDUE = "return_overdue"
     RETURN_UNEXPECTED = "return_unexpected"
     SHIP_ANEW = "ship_anew"
+    MOVED_THOUGH_STOPPED = "moved_though_stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,11 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
-    CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods travel on"),
     CaseKind.RETURN_OVERDUE: CaseRule("warehouse", 24, "the parcel was to come back, and nobody has counted it"),
     CaseKind.RETURN_UNEXPECTED: CaseRule("service", 24, "a parcel came back, and nobody had asked for it"),
     CaseKind.SHIP_ANEW: CaseRule("service", 24, "the parcel came back, and its buyer still waits for goods of it"),
+    CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods leave all the same"),
+    CaseKind.MOVED_THOUGH_STOPPED: CaseRule("logistics", 2, "a parcel left after its stop was confirmed"),
 }
 
 

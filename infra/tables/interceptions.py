@@ -29,7 +29,7 @@ class InterceptRow(PackageRow):
     reference: str
     waybill: str
     has_left: bool
-    collected_at: datetime | None
+    is_collected: bool
     delivered_at: datetime | None
     status: str
     is_unclear: bool

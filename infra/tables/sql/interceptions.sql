@@ -11,10 +11,12 @@ UPDATE shipment SET intercept_wanted_at = NULL
 WHERE package_id = ANY(%(ids)s) AND intercept_wanted_at IS NOT NULL AND intercept_status = '';
 
 -- name: load
--- Packages whose interception is wanted. Locks the fulfillment orders.
+-- Packages whose interception is wanted. A courier that does not cancel a waybill because it has the parcel has collected
+-- it. Locks the fulfillment orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id, o.platform, o.shop,
        o.platform_order_id, p.account, p.location, s.courier, s.reference, s.waybill,
-       p.handed_over_at IS NOT NULL AS has_left, p.collected_at, p.delivered_at, s.intercept_status AS status,
+       p.handed_over_at IS NOT NULL AS has_left, p.delivered_at, s.intercept_status AS status,
+       p.collected_at IS NOT NULL OR s.void_status = 'collected' AS is_collected,
        s.intercept_deadline IS NOT NULL AS is_unclear,
        coalesce(greatest(0, extract(epoch FROM s.intercept_deadline - now())), 0)::float8 AS busy_s,
        s.intercept_asked_at AS asked_at, greatest(s.intercept_wanted_at, p.collected_at) AS since, now() AS seen_at
