@@ -23,6 +23,7 @@ from domain.stops import (
 )
 from infra.engine.actor import Runner, actor
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
+from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.interceptions import want_intercepts
 from infra.tables.orders import Locked, lock_fulfillment
@@ -40,7 +41,6 @@ STEP = Step(
     # A call with an unknown outcome is settled by the step that made it.
     then=("label", "dispatch"),
     group="order",
-    failpoints=("decided",),
     done=ended_stops,
 )
 
@@ -83,6 +83,7 @@ class StopStep:
         ]
 
     def _look_at(self, locked: Locked, stop: OpenStop, parcels: Sequence[StopParcel]) -> Stopping:
+        failpoint("stop.decide", locked.id)
         return Stopping(locked, stop, parcels, next_rung(self._facts(locked, stop, parcels)))
 
     def _facts(self, locked: Locked, stop: OpenStop, parcels: Sequence[StopParcel]) -> StopFacts:
