@@ -86,6 +86,7 @@ def _feed(world: World, clock: Clock, answer: Callable[[FeedRequest, float], Ans
         now = clock()
         if not world.feed.is_signed(asked, now):
             return _json(b'{"error":"signature"}', 401)
+        world.bring_back(now)
         try:
             status, body = answer(asked, now)
         except AnswerLostError:

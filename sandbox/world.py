@@ -64,9 +64,9 @@ class World:
         self.book.advance(now)
         self.happenings.advance(now)
         self.warehouses.advance(now)
-        self._bring_back(now)
+        self.bring_back(now)
 
-    def _bring_back(self, now: float) -> None:
+    def bring_back(self, now: float) -> None:
         """Parcels that have come back to their warehouse by `now`."""
         parcels = self.courier.parcels
         returned = {number for number, fate in parcels.fates.items() if fate == "returned"}

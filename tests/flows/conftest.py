@@ -30,14 +30,14 @@ from sandbox.ledger import WriteBack
 from sandbox.model import Expected, Ships
 from sandbox.people import person_of
 from sandbox.sending import HOLD_MARKS
-from sandbox.spec import Dirt, Floor, Scenes
+from sandbox.spec import CourierDelays, Dirt, Floor, Scenes
 from sandbox.trades import CLOSED, CLOSED_UNPAID, OPEN_REFUNDS, PART_SHIPPED, SHIPPED, TO_SHIP, UNPAID, Sender, Trade
 from sandbox.warehouse import FeedRequest
 from sandbox.waybills import Waybill
 from sandbox.world import World
 from workers.demo.face import silent
 from workers.demo.run import DemoResult, RunningDemo, conclude, prepared, running, watch
-from workers.demo.stage import CLEAN, NO_SCENES, Script
+from workers.demo.stage import CLEAN, NO_SCENES, USUAL_COURIER, Script
 
 DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.02
@@ -330,6 +330,7 @@ def script(seed: int) -> Callable[..., Script]:
         texts_buyers: bool = False,
         follows: bool = False,
         floors: Mapping[str, Floor] | None = None,
+        courier: CourierDelays = USUAL_COURIER,
     ) -> Script:
         return Script(
             orders=orders,
@@ -344,6 +345,7 @@ def script(seed: int) -> Callable[..., Script]:
             texts_buyers=texts_buyers,
             follows=follows,
             floors=floors or {},
+            courier=courier,
         )
 
     return write

@@ -18,7 +18,7 @@ import msgspec
 
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, data_dir, read_settings
-from sandbox.spec import Arrival, Dirt, Floor, Scenes, Secrets, Spec, WarehouseDelays
+from sandbox.spec import Arrival, CourierDelays, Dirt, Floor, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 
 _READY_S = 60.0
@@ -38,6 +38,8 @@ _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
 _LEASE_S = 12.0
 # A parcel of the sandbox is delivered within seconds.
 _BRISK_LOOKS = {"first_s": 0.5, "moving_s": 1.0, "near_s": 0.5, "slow_s": 5.0}
+USUAL_COURIER = CourierDelays()
+_BRISK_TRIES = {"retry_s": 1.0, "result_s": 1.0, "look_s": 0.5}
 # The sandbox's orders have no other system that ships them.
 _EVERY_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -48,8 +50,9 @@ class Script:
 
     `control`: after the run three harms are planted, which the comparison must find. `texts_buyers`: buyers
     get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
-    asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
-    `floors`: how the warehouse of a location behaves, by its name; earlier versions know only what is told nothing.
+    asks within a run. `courier`: how fast parcels are. `takes_over`: the settings name ``take_over_from``, which
+    earlier versions do not know. `floors`: how the warehouse of a location behaves, by its name; earlier versions know
+    only what is told nothing.
     """
 
     orders: int
@@ -66,6 +69,7 @@ class Script:
     dirt: Dirt = CLEAN
     scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
+    courier: CourierDelays = USUAL_COURIER
     floors: Mapping[str, Floor] = field(default_factory=dict)
 
 
@@ -143,6 +147,7 @@ def make_spec(script: Script) -> Spec:
         dirt=script.dirt,
         scenes=script.scenes,
         warehouse=script.delays,
+        courier=script.courier,
         floors=dict(script.floors),
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
@@ -293,6 +298,7 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str) -> Path:
     }
     if script.follows:
         tree["tracking"] = _BRISK_LOOKS
+        tree["intercept"] = _BRISK_TRIES
     if script.texts_buyers:
         tree["channels"].append(
             {
