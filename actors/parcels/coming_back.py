@@ -11,7 +11,7 @@ from actors.stops.asking import stop_work
 from domain.cases import CaseKind, case_id_of
 from domain.order import Lane
 from domain.outcomes import Done
-from domain.returns import BackLine, CountedLine, Surplus, spread
+from domain.returns import BackLine, CountedLine, ReturnReason, Surplus, spread
 from domain.states import Cause, State
 from domain.stops import StopStatus
 from infra.engine.results import Finished, SubjectRef
@@ -23,7 +23,7 @@ from infra.tables.interceptions import note_received
 from infra.tables.pool import Connection
 from infra.tables.returns import KnownReturn, ReturnRow, all_back, known_returns, receive_return, sent_lines
 from infra.tables.stock import consume_stock, give_back_stock
-from infra.tables.stops import prove_stops, stops_of_orders
+from infra.tables.stops import StopRow, prove_stops, stops_of_orders
 
 # The timeline's word for a count.
 RECEIVED = "package_received"
@@ -81,10 +81,13 @@ def take_in(
     """
     ids = [one.row.package_id for one in counted]
     known, sent = known_returns(tx, ids), sent_lines(tx, ids)
+    stops = {one.fulfillment_order_id: one for one in stops_of_orders(tx, sorted({c.row.order_id for c in counted}))}
+    asked = {id_ for id_, stop in stops.items() if stop.status != StopStatus.WITHDRAWN}
     receipts = []
     for one in counted:
         lines, surplus = spread(sent.get(one.row.package_id, ()), one.lines)
-        is_new = receive_return(tx, one.row, one.location, one.by, lines)
+        why = ReturnReason.INTERCEPTED if one.row.fulfillment_order_id in asked else ReturnReason.UNEXPECTED
+        is_new = receive_return(tx, one.row, lines, why=why, location=one.location, by=one.by)
         receipts.append(Receipt(one, is_new, lines, surplus, known.get(one.row.package_id)))
     new = [one for one in receipts if one.is_new]
     if not new:
@@ -93,9 +96,10 @@ def take_in(
     for by in sorted({one.counted.by for one in new}):
         mine = [one.counted.row.package_id for one in new if one.counted.by == by]
         close_cases_of(tx, mine, _OVER, by, "the parcel came back and was counted")
-    open_cases(tx, [_unexpected(one) for one in new if one.known is None])
+    unasked = [one for one in new if one.counted.row.fulfillment_order_id not in asked]
+    open_cases(tx, [_unexpected(one) for one in unasked if one.known is None])
     writes = Writes()
-    _end_stops(tx, step, new, writes)
+    _end_stops(tx, step, new, stops, writes)
     for receipt in new:
         place = _place_of(receipt.counted.row)
         writes.events.append(event(step, place, RECEIVED, cause, facts=receipt.facts))
@@ -106,7 +110,7 @@ def take_in(
     return receipts, {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 
-def _end_stops(tx: Connection, step: str, new: Sequence[Receipt], writes: Writes) -> None:
+def _end_stops(tx: Connection, step: str, new: Sequence[Receipt], stops: Mapping[int, StopRow], writes: Writes) -> None:
     """Stops of all lines are proven once every package is back. Others look at what is known, or are a person's."""
     rows = {one.counted.row.fulfillment_order_id: one.counted.row for one in new}
     back = all_back(tx, sorted(rows))
@@ -119,9 +123,6 @@ def _end_stops(tx: Connection, step: str, new: Sequence[Receipt], writes: Writes
             over = Done(State.CLOSED, {"proven": "goods_received"})
             gather(step, Finished(ref, over, Cause.SAGA, via=via, closed_reason=StopStatus.STOPPED), writes)
     waiting = {id_: row for id_, row in rows.items() if id_ not in proven}
-    stops = {
-        one.fulfillment_order_id: one for one in stops_of_orders(tx, sorted({r.order_id for r in waiting.values()}))
-    }
     known = {id_: stops[id_] for id_ in sorted(waiting) if id_ in stops}
     for id_, stop in known.items():
         if stop.status == StopStatus.ASKED:

@@ -103,12 +103,17 @@ def sent_lines(tx: Connection, package_ids: Sequence[int]) -> dict[int, list[Sen
     return found
 
 
-def receive_return(tx: Connection, row: ReturnRow, location: str, by: str, lines: Sequence[BackLine]) -> bool:
-    """Write down what came back of a locked package. False: it was counted before, and nothing is changed."""
+def receive_return(
+    tx: Connection, row: ReturnRow, lines: Sequence[BackLine], *, why: ReturnReason, location: str, by: str
+) -> bool:
+    """Write down what came back of a locked package. False: it was counted before, and nothing is changed.
+
+    `why`: of one that was not expected until now.
+    """
     named = {
         "package_id": row.package_id,
         "order_id": row.order_id,
-        "why": ReturnReason.UNEXPECTED,
+        "why": why,
         "by": by,
         "location": location,
     }

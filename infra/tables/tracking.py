@@ -18,7 +18,7 @@ TRACKING = load("tracking")
 class TrackedRow(PackageRow):
     """A package that was handed over under a waybill. `account`: the courier's.
 
-    `is_intercepted`: its courier is to bring it back, and no attempt has ended in vain.
+    `is_intercepted`: its courier is to bring it back, and no attempt has ended in vain; or it is back.
     """
 
     account: str

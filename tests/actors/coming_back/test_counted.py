@@ -71,7 +71,7 @@ def test_the_same_event_and_another_count_change_nothing(confirmed):
 
 
 def test_control_without_its_guard_a_repeat_gives_pieces_back_twice(confirmed, monkeypatch):
-    monkeypatch.setattr(coming_back, "receive_return", lambda *_: True)
+    monkeypatch.setattr(coming_back, "receive_return", lambda *_, **__: True)
     back(confirmed, ReturnedPieces("TEE-1", 3, 0))
     back(confirmed, ReturnedPieces("TEE-1", 3, 0), event_id="r2")
     assert on_hand(confirmed) == 103
@@ -157,6 +157,23 @@ def test_a_parcel_that_nobody_expected_is_counted_and_is_somebodys(left):
     assert (on_hand(returning), returning.expected) == (99, [("unexpected", True)])
     assert returning.rows("SELECT kind, owner, closed_at FROM order_case") == [("return_unexpected", "service", None)]
     assert returning.states() == ["packed"], "who gets what back is a person's decision"
+
+
+def test_a_count_that_comes_before_its_courier_s_events_is_no_surprise_and_neither_are_they(wanted):
+    wanted.track(COLLECTED)
+    wanted.intercept()
+    back(wanted, ReturnedPieces("TEE-1", 3, 0))
+    wanted.track(COLLECTED, TURNED)
+    assert (wanted.expected, wanted.states()) == ([("intercepted", True)], ["closed"])
+    assert wanted.rows("SELECT kind FROM order_case") == []
+
+
+def test_events_of_a_return_that_was_counted_open_no_case(left):
+    returning = left()
+    returning.track(COLLECTED, told(ParcelKind.ATTEMPT_FAILED, 20))
+    back(returning, ReturnedPieces("TEE-1", 3, 0))
+    returning.track(COLLECTED, told(ParcelKind.ATTEMPT_FAILED, 20), TURNED)
+    assert returning.rows("SELECT kind FROM order_case") == [("return_unexpected",)]
 
 
 def test_an_event_of_a_package_that_nobody_knows_waits(left):

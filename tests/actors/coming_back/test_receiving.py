@@ -106,4 +106,4 @@ def test_it_ends_the_interception_that_nobody_had_confirmed(returning):
     assert (returning.status, returning.states()) == ("received", ["closed"])
     returning.track(COLLECTED, TURNED)
     returning.intercept()
-    assert (returning.status, returning.expected) == ("received", [("unexpected", True)])
+    assert (returning.status, returning.expected) == ("received", [("intercepted", True)])
