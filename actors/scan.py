@@ -22,7 +22,7 @@ from infra.telemetry.log import get_logger
 STEP = Step(
     # The name that stored rows carry. A worker of an earlier version knows the step by no other (ADR 0013).
     name="warehouse",
-    does="read a location's events: accepted, refused, picked short, packed, handed over",
+    does="read a location's events: accepted, refused, picked short, packed, handed over, returned",
     subject=Subject.LOCATION,
     is_remote=True,
     leads_to=("writeback", "notify", "track", "route", "reserve", "stop", "void"),

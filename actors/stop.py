@@ -11,11 +11,21 @@ from actors.tools import Tools
 from domain.outcomes import Done
 from domain.states import Cause
 from domain.steps import Step, Subject
-from domain.stops import InterceptStatus, ParcelFacts, Rung, RungKind, StopFacts, StopGoal, next_rung
+from domain.stops import (
+    INTERCEPT_ENDED,
+    InterceptStatus,
+    ParcelFacts,
+    Rung,
+    RungKind,
+    StopFacts,
+    StopGoal,
+    next_rung,
+)
 from infra.engine.actor import Runner, actor
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
+from infra.tables.interceptions import want_intercepts
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.placements import ask_about_documents, want_recalls
 from infra.tables.pool import Connection
@@ -27,7 +37,7 @@ STEP = Step(
     name="stop",
     does="keep an order from leaving: find out where its goods are, and what that needs next",
     subject=Subject.FULFILLMENT_ORDER,
-    leads_to=("recall", "void", "reserve", "review"),
+    leads_to=("recall", "void", "intercept", "reserve", "review"),
     # A call with an unknown outcome is settled by the step that made it.
     then=("label", "dispatch"),
     group="order",
@@ -92,6 +102,7 @@ class StopStep:
         of_kind = {kind: [one for one in waiting if one.rung.kind is kind] for kind in RungKind}
         want_recalls(tx, [one.locked.id for one in of_kind[RungKind.RECALL]])
         want_voids(tx, [id_ for one in of_kind[RungKind.VOID] for id_ in one.rung.packages])
+        want_intercepts(tx, [id_ for one in of_kind[RungKind.INTERCEPT] for id_ in one.rung.packages])
         rings = _settle_calls(tx, of_kind[RungKind.ASK_WAREHOUSE], of_kind[RungKind.ASK_COURIER])
         return [
             Finished(
@@ -112,6 +123,9 @@ class StopStep:
         if one.rung.kind is RungKind.VOID:
             accounts = {parcel.package_id: parcel.account for parcel in one.parcels}
             return tuple(NewWork("void", id_, lane, accounts[id_], shop) for id_ in one.rung.packages)
+        if one.rung.kind is RungKind.INTERCEPT:
+            accounts = {parcel.package_id: parcel.account for parcel in one.parcels}
+            return tuple(NewWork("intercept", id_, lane, accounts[id_], shop) for id_ in one.rung.packages)
         return ()
 
 
@@ -140,5 +154,7 @@ def _settle_calls(
 
 
 def _intercepted(parcel: ParcelFacts) -> ParcelFacts:
-    """No courier can be asked to bring a parcel back."""
+    """A parcel that left without a living waybill: no courier can be asked to bring it back."""
+    if parcel.lives or parcel.intercept in INTERCEPT_ENDED:
+        return parcel
     return replace(parcel, intercept=InterceptStatus.FAILED)

@@ -154,6 +154,16 @@ class EventLine:
     actual: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReturnedPieces:
+    """Pieces of a SKU that came back and were counted. `line`: id of the order's line, empty where it is not said."""
+
+    sku: str
+    sellable: int
+    damaged: int
+    line: str = ""
+
+
 class DocumentRefusedError(Refused):
     """A warehouse surely does not work on a document: code ``document_refused``, fact `reason` (see `RefusalCode`).
 

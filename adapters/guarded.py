@@ -13,6 +13,8 @@ from adapters.ports import (
     Courier,
     EventPage,
     Handover,
+    Interception,
+    InterceptRequest,
     ListedChange,
     Notice,
     Notifier,
@@ -119,6 +121,9 @@ class GuardedCourier:
         self.find_lag_s = port.find_lag_s
         self.can_track = port.can_track
         self.track_max = port.track_max
+        self.can_intercept = port.can_intercept
+        self.repeats_intercept = port.repeats_intercept
+        self.can_ask_intercept = port.can_ask_intercept
         self._account = account
         self._tracking = tracking or account
         self._port = port
@@ -136,6 +141,14 @@ class GuardedCourier:
     async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
         """A question about many parcels is about none in particular: its fault is the account's."""
         return await self._gates.call(self._tracking, lambda: self._port.track(tracked))
+
+    async def intercept(self, request: InterceptRequest) -> Interception:
+        about = _order_of(request.reference)
+        return await self._gates.call(self._account, lambda: self._port.intercept(request), about)
+
+    async def ask_intercept(self, waybill: str) -> Interception | None:
+        """A question about a parcel goes the way of all such questions, and is about this parcel alone."""
+        return await self._gates.call(self._tracking, lambda: self._port.ask_intercept(waybill), waybill)
 
 
 class GuardedNotifier:

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, Stop, Taken
+from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, ReturnedPieces, Stop, Taken
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
 from domain.order import Address, PlatformState, RawOrder
@@ -190,12 +190,38 @@ TrackAnswer = Mapping[str, tuple[TrackEvent, ...] | FulfilmentError]
 """By waybill: all events that the courier shows, in any order and perhaps repeated, or why they are not known."""
 
 
+class Interception(StrEnum):
+    """What a courier says about the interception of a parcel. Only STOPPED proves that the parcel comes back.
+
+    TAKEN: the courier tries. NOT_YET: the courier does not have the parcel, so it can be asked again. FAILED: this
+    attempt is over, and the parcel goes on; it can be asked again. TOO_LATE: the receiver has the parcel.
+    """
+
+    TAKEN = "taken"
+    STOPPED = "stopped"
+    NOT_YET = "not_yet"
+    FAILED = "failed"
+    TOO_LATE = "too_late"
+
+
+@dataclass(frozen=True, slots=True)
+class InterceptRequest:
+    """A parcel that its courier should bring back. `reference`: ours, of the package. `back_to`: the sender."""
+
+    reference: str
+    waybill: str
+    back_to: Address
+
+
 class Courier(Protocol):
     """One contract with a courier.
 
     `is_idempotent`: a repeated create with one reference never makes a second waybill.
     `can_find`: `find` works. `find_lag_s`: so long after a call ended, `find` may still not show what it booked.
     `can_track`: `track` works, and the account wants it. `track_max`: parcels that one call of `track` may ask about.
+    `can_intercept`: `intercept` works, and the account wants it. `repeats_intercept`: a second interception of one
+    parcel is never carried out beside the first. `can_ask_intercept`: `ask_intercept` works; otherwise only the events
+    of the parcel tell what became of its interception.
     """
 
     is_idempotent: bool
@@ -203,6 +229,9 @@ class Courier(Protocol):
     find_lag_s: float
     can_track: bool
     track_max: int
+    can_intercept: bool
+    repeats_intercept: bool
+    can_ask_intercept: bool
 
     async def create(self, booking: Booking) -> Waybill:
         """Book. Conflict ``duplicate_reference`` when the courier knows the reference already."""
@@ -218,6 +247,17 @@ class Courier(Protocol):
 
     async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
         """What happened to parcels, each by itself: an error of one is its answer, and stops no other."""
+        ...
+
+    async def intercept(self, request: InterceptRequest) -> Interception:
+        """Ask that a parcel which has left comes back. Whether it does is told later.
+
+        Raises Refused or Conflict when the courier does not take it, for whatever reason: it may take it later.
+        """
+        ...
+
+    async def ask_intercept(self, waybill: str) -> Interception | None:
+        """What became of the interception of a parcel; None when the courier surely has none."""
         ...
 
 
@@ -257,6 +297,7 @@ class WarehouseEvent:
     `reference`: ours, of the document or of the package. `event_id`: the same whenever the event is told again; not
     `is_key_trusted` where the warehouse is known to repeat ids. `packages`, `lines`: what the event tells of them, and
     whether that is all there will ever be (`is_final`). `code`: why, for a refusal or a short pick (`RefusalCode`).
+    `returned`: the count of a package that came back; empty: the package is there, and not counted yet.
     """
 
     event_id: str
@@ -270,6 +311,7 @@ class WarehouseEvent:
     is_final: bool = False
     is_key_trusted: bool = True
     code: str = ""
+    returned: tuple[ReturnedPieces, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from adapters.ports import (
     Courier,
     EventPage,
     Handover,
+    Interception,
+    InterceptRequest,
     ListedChange,
     Notice,
     Notifier,
@@ -77,6 +79,9 @@ class WatchingCourier:
         self.find_lag_s = port.find_lag_s
         self.can_track = port.can_track
         self.track_max = port.track_max
+        self.can_intercept = port.can_intercept
+        self.repeats_intercept = port.repeats_intercept
+        self.can_ask_intercept = port.can_ask_intercept
         self._port = port
         self._watched = watched
 
@@ -94,6 +99,13 @@ class WatchingCourier:
 
     async def track(self, tracked: Sequence[Tracked]) -> TrackAnswer:
         return await self._port.track(tracked)
+
+    async def intercept(self, request: InterceptRequest) -> Interception:
+        """What left before its shop was watched may be stopped, as a waybill may be cancelled."""
+        return await self._port.intercept(request)
+
+    async def ask_intercept(self, waybill: str) -> Interception | None:
+        return await self._port.ask_intercept(waybill)
 
 
 class WatchingNotifier:

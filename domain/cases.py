@@ -21,6 +21,9 @@ class CaseKind(StrEnum):
     UNWANTED_WAYBILL = "unwanted_waybill"
     UNWANTED_PARCEL = "unwanted_parcel"
     STOP_TOO_LATE = "stop_too_late"
+    RETURN_OVERDUE = "return_overdue"
+    RETURN_UNEXPECTED = "return_unexpected"
+    SHIP_ANEW = "ship_anew"
     MOVED_THOUGH_STOPPED = "moved_though_stopped"
 
 
@@ -53,6 +56,9 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.UNWANTED_PARCEL: CaseRule(
         "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"
     ),
+    CaseKind.RETURN_OVERDUE: CaseRule("warehouse", 24, "the parcel was to come back, and nobody has counted it"),
+    CaseKind.RETURN_UNEXPECTED: CaseRule("service", 24, "a parcel came back, and nobody had asked for it"),
+    CaseKind.SHIP_ANEW: CaseRule("service", 24, "the parcel came back, and its buyer still waits for goods of it"),
     CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods leave all the same"),
     CaseKind.MOVED_THOUGH_STOPPED: CaseRule("logistics", 2, "a parcel left after its stop was confirmed"),
 }

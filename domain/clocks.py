@@ -5,6 +5,7 @@ Each clock is one row of `CLOCKS`. What reads and acts on them asks the row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from domain.cases import CASES, CaseKind
@@ -17,6 +18,9 @@ class ClockName(StrEnum):
     FIRST_SCAN = "first_scan"
     NO_MOVEMENT = "no_movement"
     DELIVERY = "delivery"
+    STOP_ANSWER = "stop_answer"
+    INTERCEPT = "intercept"
+    EXPECTED_RETURN = "expected_return"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,10 @@ class ClockRule:
     def lasts(self) -> str:
         """How long it runs, in words."""
         return self.promise or f"{self.hours} hours"
+
+    @property
+    def span(self) -> timedelta:
+        return timedelta(hours=self.hours)
 
 
 CLOCKS: Mapping[ClockName, ClockRule] = {
@@ -80,6 +88,28 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
         then="case `not_delivered`, once the courier was asked after that time; closed when the parcel is signed for",
         hours=168,
         opens=CaseKind.NOT_DELIVERED,
+    ),
+    ClockName.STOP_ANSWER: ClockRule(
+        starts="a stop is asked for by somebody who must have an answer until a time",
+        ends="the end of the stop",
+        promise="until that time",
+        owner="service",
+        then="whoever asked is told the truth as it stands then",
+    ),
+    ClockName.INTERCEPT: ClockRule(
+        starts="the interception of a parcel is wanted, or the courier collects the parcel",
+        ends="the proof that the parcel comes back, or its delivery: the point of no return",
+        owner=CASES[CaseKind.STOP_TOO_LATE].owner,
+        then="the interception counts as failed, and its stop as too late: case `stop_too_late`",
+        hours=72,
+    ),
+    ClockName.EXPECTED_RETURN: ClockRule(
+        starts="it is known that a parcel comes back",
+        ends="the count of its pieces, by `orderlane package receive` or by the warehouse's feed",
+        owner=CASES[CaseKind.RETURN_OVERDUE].owner,
+        then="case `return_overdue`; closed when the parcel is counted",
+        hours=240,
+        opens=CaseKind.RETURN_OVERDUE,
     ),
 }
 

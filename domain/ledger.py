@@ -136,11 +136,15 @@ class CourierRecord:
 
 @dataclass(frozen=True, slots=True)
 class StockRecord:
-    """The record of one SKU: counted before the run, told as shipped, and left in packages (None where unknown)."""
+    """The record of one SKU: counted before the run, told as shipped, and left in packages (None where unknown).
+
+    `returned`: pieces that came back and can be sold again.
+    """
 
     counted: int
     shipped: int
     left: int | None = None
+    returned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,11 +222,12 @@ def _contradictions_of_documents(ours: OurLedger, theirs: OtherLedgers) -> Itera
 
 
 def _oversold(pieces: Mapping[str, int], stocked: Mapping[str, StockRecord]) -> int:
-    """Pieces promised or shipped beyond what was counted, whichever ledger shows more."""
+    """Pieces promised or shipped beyond what was counted or came back, whichever ledger shows more."""
     total = 0
     for sku in pieces.keys() | stocked.keys():
         shelf = stocked.get(sku, StockRecord(0, 0))
-        total += max(0, max(pieces.get(sku, 0), shelf.shipped, shelf.left or 0) - shelf.counted)
+        gone = max(pieces.get(sku, 0), shelf.shipped, shelf.left or 0)
+        total += max(0, gone - shelf.counted - shelf.returned)
     return total
 
 

@@ -15,7 +15,7 @@ ASKS_FIRST = frozenset({PACKED, HANDED_OVER})
 
 
 class WhyNot(StrEnum):
-    """Why a scan is not taken.
+    """Why a scan is not taken. `NOT_LEFT`: it cannot have come back.
 
     `REFUND_OR_CHANGE`, `ORDER_CHANGES`: found by asking the platform; the second is over in a moment.
     """
@@ -25,6 +25,7 @@ class WhyNot(StrEnum):
     NOT_OUR_LOCATION = "not_our_location"
     WAYBILL_VOID = "waybill_void"
     NOT_LABELLED = "not_labelled"
+    NOT_LEFT = "not_left"
     ORDER_HELD = "order_held"
     ORDER_STOPPED = "order_stopped"
     PACKAGE_CANCELLED = "package_cancelled"

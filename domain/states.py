@@ -90,7 +90,7 @@ MOVES: dict[tuple[State, State], frozenset[Cause]] = {
     (_S.AFTER_SALE, _S.IN_TRANSIT): frozenset({_C.PERSON, _C.PLATFORM}),
     (_S.AFTER_SALE, _S.DELIVERED): frozenset({_C.PERSON, _C.PLATFORM}),
     (_S.AFTER_SALE, _S.COMPLETED): frozenset({_C.PERSON, _C.PLATFORM}),
-    (_S.AFTER_SALE, _S.CLOSED): frozenset({_C.PERSON, _C.PLATFORM}),
+    (_S.AFTER_SALE, _S.CLOSED): frozenset({_C.PERSON, _C.PLATFORM, _C.SAGA}),
     (_S.PAID, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
     (_S.APPROVED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
     (_S.ALLOCATED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),

@@ -88,7 +88,8 @@ class VoidStatus(StrEnum):
 class InterceptStatus(StrEnum):
     """How far the intercept of a parcel that has left is. `TAKEN`: the courier tries; nothing is confirmed.
 
-    `CONFIRMED`: the parcel comes back. `FAILED`: it does not, or its courier cannot be asked.
+    `CONFIRMED`: the parcel comes back. `FAILED`: it does not, or its courier cannot be asked. `RECEIVED`: it came back,
+    and its pieces were counted.
     """
 
     NONE = ""
@@ -96,10 +97,13 @@ class InterceptStatus(StrEnum):
     TAKEN = "taken"
     CONFIRMED = "confirmed"
     FAILED = "failed"
+    RECEIVED = "received"
 
 
 # Nothing more will be heard of the intercept.
-_INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED})
+INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED, InterceptStatus.RECEIVED})
+# The goods are back, or on their way back.
+_BACK = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.RECEIVED})
 
 
 class RungKind(StrEnum):
@@ -141,7 +145,7 @@ class ParcelFacts:
     @property
     def is_intercept_over(self) -> bool:
         """Whether it is known that the parcel comes back, or that it does not."""
-        return self.has_others or self.intercept in _INTERCEPT_ENDED
+        return self.has_others or self.intercept in INTERCEPT_ENDED
 
     @property
     def is_gone(self) -> bool:
@@ -232,7 +236,7 @@ def _of_waybills(parcels: list[ParcelFacts]) -> Rung:
 
 
 def _over(parcels: Iterable[ParcelFacts]) -> Rung:
-    known = [one.intercept is InterceptStatus.CONFIRMED and not one.has_others for one in parcels]
+    known = [one.intercept in _BACK and not one.has_others for one in parcels]
     comes_back = bool(known) and all(known)
     return Rung(RungKind.END, end=StopStatus.COMING_BACK if comes_back else StopStatus.TOO_LATE)
 

@@ -27,7 +27,8 @@ def event_name(event: str) -> str:
 class ParcelKind(StrEnum):
     """What may happen to a parcel, in the words that all couriers' codes are read into.
 
-    OTHER is every code that says nothing of the way, and every unknown code: it changes nothing.
+    INTERCEPTED: its courier has stopped it, and brings it back. INTERCEPT_FAILED: an interception has not worked, and
+    the parcel goes on. OTHER is every code that says nothing of the way, and every unknown code: it changes nothing.
     """
 
     COLLECTED = "collected"
@@ -41,6 +42,8 @@ class ParcelKind(StrEnum):
     RETURNING = "returning"
     RETURNED = "returned"
     FORWARDED = "forwarded"
+    INTERCEPTED = "intercepted"
+    INTERCEPT_FAILED = "intercept_failed"
     LOST = "lost"
     OTHER = "other"
 
@@ -96,9 +99,12 @@ _FORWARD: dict[ParcelKind, ParcelStage] = {
 # A lost parcel that is scanned again is found.
 _STAGE_RANK = {_S.LOST: 0, _S.WAITING: 0, _S.MOVING: 1, _S.OUT_FOR_DELIVERY: 2, _S.AT_LOCKER: 3, _S.DELIVERED: 4}
 # Whoever has or had the parcel has collected it. A loss may be told of a parcel that nobody ever had.
-_IN_HAND = frozenset({*_FORWARD, _K.ATTEMPT_FAILED, _K.REFUSED, _K.RETURNING, _K.RETURNED})
+_IN_HAND = frozenset(
+    {*_FORWARD, _K.ATTEMPT_FAILED, _K.REFUSED, _K.RETURNING, _K.RETURNED, _K.INTERCEPTED, _K.INTERCEPT_FAILED}
+)
 _TROUBLES = {
     _K.REFUSED: CaseKind.REFUSED_BY_BUYER,
+    _K.INTERCEPTED: CaseKind.RETURNED_TO_SENDER,
     _K.RETURNING: CaseKind.RETURNED_TO_SENDER,
     _K.RETURNED: CaseKind.RETURNED_TO_SENDER,
     _K.LOST: CaseKind.LOST,
@@ -132,7 +138,7 @@ def fold(events: Iterable[ParcelEvent]) -> Parcel:
 def _next(now: ParcelStage, kind: ParcelKind) -> ParcelStage:
     if now is ParcelStage.RETURNED or kind is ParcelKind.RETURNED:
         return ParcelStage.RETURNED
-    if kind is ParcelKind.RETURNING:
+    if kind in {ParcelKind.RETURNING, ParcelKind.INTERCEPTED}:
         return ParcelStage.RETURNING
     if now is ParcelStage.RETURNING:
         # On its way back it passes hubs and is signed by the sender.

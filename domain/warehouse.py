@@ -11,7 +11,7 @@ class Scan(StrEnum):
 
     A document: ACCEPTED or REFUSED by the people of the warehouse after the system had taken it, SHORT where the shelf
     held fewer pieces than planned, STOPPED or STOP_FAILED as the late answer to a stop. Its work: PRINTED, PICKED,
-    CHECKED. A package: PACKED, HANDED_OVER. OTHER: a word that we do not know.
+    CHECKED. A package: PACKED, HANDED_OVER, and RETURNED for one that came back. OTHER: a word that we do not know.
     """
 
     ACCEPTED = "accepted"
@@ -24,6 +24,7 @@ class Scan(StrEnum):
     HANDED_OVER = "handed_over"
     STOPPED = "stopped"
     STOP_FAILED = "stop_failed"
+    RETURNED = "returned"
     OTHER = "other"
 
 

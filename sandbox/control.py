@@ -33,6 +33,7 @@ from domain.errors import Refused
 from sandbox.changes import Change, Receiver, change
 from sandbox.limit import CallLimit, Says
 from sandbox.model import Expected, Member, PlannedLine, PlannedOrder, Ships
+from sandbox.parcels import Intercepts
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.poison import Spoilt
 from sandbox.sf import Courier
@@ -90,6 +91,10 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     `gives_always`: a number that it answers for every shipment, whatever it has booked. `look_up_lag_s`: so
     long a look-up does not show what was booked. `can_track`: the partner may ask for routes. `is_nasty`: routes come
     twice, in disorder and with unknown codes. `shows_late_s`: a route is shown so late.
+
+    `can_intercept`: the partner may intercept. `intercepts`: what becomes of interceptions that are taken from now on.
+    `lose_answers`, `drop_calls`: so many next interceptions are carried out, or not, and never answered.
+    `voids_collected`: it cancels what it has collected, and carries it all the same.
     """
 
     can_find: bool = True
@@ -99,6 +104,11 @@ class SetCourier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     can_track: bool = True
     is_nasty: bool = False
     shows_late_s: float = 0.0
+    can_intercept: bool = True
+    intercepts: Intercepts = Intercepts.WORKS
+    lose_answers: int = 0
+    drop_calls: int = 0
+    voids_collected: bool = False
 
 
 class SetFate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_fate"):
@@ -228,6 +238,11 @@ def _set_courier(world: World, asked: SetCourier) -> None:
     world.courier.can_track = asked.can_track
     world.courier.parcels.is_nasty = asked.is_nasty
     world.courier.parcels.shows_late_s = asked.shows_late_s
+    world.courier.can_intercept = asked.can_intercept
+    world.courier.parcels.intercepts = asked.intercepts
+    world.courier.lose_answers = asked.lose_answers
+    world.courier.drop_calls = asked.drop_calls
+    world.courier.voids_collected = asked.voids_collected
 
 
 def _set_warehouse(world: World, asked: SetWarehouse) -> None:

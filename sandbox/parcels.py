@@ -2,12 +2,16 @@
 
 A parcel's way begins when the warehouse hands it over: collected, moved from hub to hub, out for delivery, delivered.
 Some courier systems are nasty: they show events twice, in disorder, under codes that nobody knows, and late.
+
+A parcel can be intercepted from its collection until its delivery. That an interception is taken says nothing yet: the
+parcel turns back, goes on to its receiver, or is not heard of any more.
 """
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
 from typing import Any
 
 from sandbox.spec import CourierDelays
@@ -15,6 +19,7 @@ from sandbox.waybills import Waybill
 
 _CST = timezone(timedelta(hours=8))
 _UNKNOWN_CODE = "999"
+_TURNED, _SIGNED = "99", frozenset({"80", "8000"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,29 @@ EVENTS: Mapping[str, Step] = {
 """What `Parcels.tell` may be told, by name."""
 
 
+class Intercepts(StrEnum):
+    """What becomes of an interception that was taken: the parcel turns back, goes on, or nothing more is told of it."""
+
+    WORKS = "works"
+    FAILS = "fails"
+    SILENT = "silent"
+
+
+class CannotIntercept(StrEnum):
+    """Why a courier does not take an interception."""
+
+    NOT_COLLECTED = "not_collected"
+    DELIVERED = "delivered"
+    REPEATED = "repeated"
+
+
 @dataclass(slots=True)
 class Parcels:
     """The ways of all parcels. `is_nasty`: repeats, disorder, unknown codes. `shows_late_s`: an event is shown so late.
 
     `fates`: what happens at the end of a parcel's way, by waybill number; *delivered* without one. `by_hand`: parcels
-    have no way of their own, and only what `tell` was told of them is shown.
+    have no way of their own, and only what `tell` was told of them is shown. `intercepts`: what becomes of
+    interceptions from now on. `taken`: those that were taken, by waybill number: when, and what becomes.
     """
 
     delays: CourierDelays
@@ -55,10 +77,35 @@ class Parcels:
     fates: dict[str, str] = field(default_factory=dict)
     by_hand: bool = False
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    intercepts: Intercepts = Intercepts.WORKS
+    taken: dict[str, tuple[float, Intercepts]] = field(default_factory=dict)
 
     def tell(self, number: str, what: str, at: float) -> None:
         """Show an event of a parcel (see `EVENTS`) that happened at `at` (unix seconds)."""
         self.told.setdefault(number, []).append(_entry(at, EVENTS[what]))
+
+    def intercept(self, waybill: Waybill, now: float) -> CannotIntercept | None:
+        """Take an interception, or say why not. A failed interception may be followed by another one."""
+        begun = waybill.collected_at
+        if begun is None or begun + self.delays.collected_s > now:
+            return CannotIntercept.NOT_COLLECTED
+        if self._is_delivered(waybill.number, now - begun):
+            return CannotIntercept.DELIVERED
+        if self.taken.get(waybill.number, (0.0, Intercepts.FAILS))[1] is not Intercepts.FAILS:
+            return CannotIntercept.REPEATED
+        self.taken[waybill.number] = (now, self.intercepts)
+        return None
+
+    def _is_delivered(self, number: str, age_s: float) -> bool:
+        return any(step.code in _SIGNED and step.after_s <= age_s for step in self._usual_way(number))
+
+    def came_back_at(self, waybill: Waybill) -> float | None:
+        """When a parcel that is brought back is with its sender (unix seconds); None for any other."""
+        if waybill.collected_at is None:
+            return None
+        way = self._way(waybill)
+        turned = next((step for step in way if step.code == _TURNED), None)
+        return None if turned is None else waybill.collected_at + way[-1].after_s
 
     def routes(self, waybill: Waybill, now: float) -> list[dict[str, Any]]:
         """The entries that are shown at `now` (unix seconds); none before the hand-over."""
@@ -70,12 +117,24 @@ class Parcels:
         begun = waybill.collected_at
         shown = [
             _entry(begun + step.after_s, step)
-            for step in self._way(waybill.number)
+            for step in self._way(waybill)
             if begun + step.after_s + self.shows_late_s <= now
         ]
         return _spoilt(shown, waybill.number) if self.is_nasty else shown
 
-    def _way(self, number: str) -> list[Step]:
+    def _way(self, waybill: Waybill) -> list[Step]:
+        way = self._usual_way(waybill.number)
+        taken_at, becomes = self.taken.get(waybill.number, (0.0, Intercepts.FAILS))
+        if becomes is Intercepts.FAILS or waybill.collected_at is None:
+            return way
+        after_s = taken_at - waybill.collected_at
+        gone = [step for step in way if step.after_s <= after_s]
+        if becomes is Intercepts.SILENT:
+            return gone
+        back = Step(after_s + self.delays.turned_s, _TURNED, "2", "201", "应寄件人要求,快件正在退回中")
+        return [*gone, back, Step(back.after_s + self.delays.returned_s, "80", "4", "401", "已签收")]
+
+    def _usual_way(self, number: str) -> list[Step]:
         delays = self.delays
         way = [
             Step(delays.collected_s, "50", "1", "101", "顺丰速运 已收取快件"),
@@ -87,7 +146,7 @@ class Parcels:
             case "locker":
                 return [*way, Step(at, "80", "4", "401", "快件已存放至顺丰自助柜,请凭取件码领取")]
             case "returned":
-                back = Step(at, "99", "2", "201", "应客户要求,快件正在退回中")
+                back = Step(at, _TURNED, "2", "201", "应客户要求,快件正在退回中")
                 return [*way, back, Step(at + 1, "80", "4", "401", "已签收")]
             case "nowhere":
                 return []

@@ -43,7 +43,8 @@ def full(world: World) -> Json:
       more, and ``told``: each write-back that the platform took for it.
     - ``groups``: source orders with anything to ship, and how many of them have shipped whole.
     - ``stock``: pieces counted before the run, pieces that left according to the write-backs (``shipped``), and pieces
-      in the packages that the courier has (``left``), by the contents on their labels.
+      in the packages that the courier has (``left``), by the contents on their labels, and pieces
+      that came back and can be sold again (``returned``).
     - ``doubled``: references with more than one living waybill.
     - ``told_locations``: whose warehouses are told their orders. ``documents``: what they were told, each document with
       what left of it; ``doubled_documents``:
@@ -66,6 +67,7 @@ def full(world: World) -> Json:
                 "on_hand": entry.pieces,
                 "shipped": shipped[entry.sku.code],
                 "left": left[entry.sku.code],
+                "returned": world.warehouses.returned[entry.sku.code],
             }
             for entry in world.plan.catalogue
         ],

@@ -61,7 +61,10 @@ def _sf(world: World, clock: Clock) -> Handler:
         form = _form(await request.read())
         if world.latency.sf_ms:
             await asyncio.sleep(world.latency.sf_ms / 1000)
-        return _limited(lambda: world.courier.answer(form, clock()))
+        try:
+            return _limited(lambda: world.courier.answer(form, clock()))
+        except AnswerLostError:
+            return _lost(request)
 
     return handle
 
@@ -83,12 +86,11 @@ def _feed(world: World, clock: Clock, answer: Callable[[FeedRequest, float], Ans
         now = clock()
         if not world.feed.is_signed(asked, now):
             return _json(b'{"error":"signature"}', 401)
+        world.bring_back(now)
         try:
             status, body = answer(asked, now)
         except AnswerLostError:
-            if request.transport is not None:
-                request.transport.abort()
-            return _json(b"")
+            return _lost(request)
         return _json(body, status)
 
     return handle
@@ -129,6 +131,13 @@ def _control(world: World, clock: Clock) -> Handler:
         return _json(msgspec.json.encode(answer))
 
     return handle
+
+
+def _lost(request: web.Request) -> web.Response:
+    """The connection ends, and nobody reads this answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return _json(b"")
 
 
 def _limited(answer: Callable[[], bytes]) -> web.Response:

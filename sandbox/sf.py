@@ -14,6 +14,9 @@ What the public pages leave open, chosen here:
 - Routes are shown of ten numbers at most (8003), to whoever names the end of the sender's or receiver's phone; for
   another end a number has no routes and a reason instead. Without permission for routes the call is refused, A1004.
 - A partner that is locked out has no permission for any service, A1004.
+- Why an interception is not taken has no published codes: 20101 before the collection, 20102 after the delivery, 20103
+  for a parcel that is being brought back already. Of an interception only the routes tell more.
+- `voids_collected`: a careless system that cancels a shipment which it has collected, and carries it all the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,11 +27,11 @@ import msgspec
 
 from sandbox.ledger import Ledger
 from sandbox.limit import CallLimit, OverLimitError, Says
-from sandbox.parcels import Parcels
+from sandbox.parcels import CannotIntercept, Parcels
 from sandbox.poison import Firewall, ForbiddenError
 from sandbox.signatures import same, sf_digest
 from sandbox.spec import CourierDelays, Location, Secrets
-from sandbox.warehouse import Warehouses
+from sandbox.warehouse import AnswerLostError, Warehouses
 from sandbox.waybills import Booked, Waybill, WaybillBook
 
 _CLOCK_S = 600
@@ -36,6 +39,13 @@ _MILLISECONDS_FROM = 10**11
 _CARD_DIGITS = 10
 _SENDER, _RECEIVER = 1, 2
 _ROUTES, _NUMBERS_MAX = "EXP_RECE_SEARCH_ROUTES", 10
+_INTERCEPT = "EXP_RECE_WANTED_INTERCEPT"
+_BRING_BACK, _BY_CARD = "2", frozenset({"3", "4"})
+_NOT_TAKEN = {
+    CannotIntercept.NOT_COLLECTED: "20101",
+    CannotIntercept.DELIVERED: "20102",
+    CannotIntercept.REPEATED: "20103",
+}
 _SYSTEM = ("partnerID", "requestID", "serviceCode", "timestamp", "msgDigest", "msgData")
 # Codes of an empty address, contact and phone on either side.
 _CONTACT_CODES = {_SENDER: ("1010", "1011", "1012"), _RECEIVER: ("1014", "1015", "1016")}
@@ -62,6 +72,9 @@ _MESSAGES = {
     "8114": "不允许使用该月结卡号",
     "8196": "收件人电话已被屏蔽",
     "8252": "订单已确认,不能取消",
+    "20101": "快件未收取,不支持截单",
+    "20102": "快件已签收,不支持截单",
+    "20103": "运单已发起截单,不可重复操作",
 }
 
 Json = dict[str, Any]
@@ -106,6 +119,10 @@ class Courier:
         self.parcels = Parcels(CourierDelays())
         self.can_find = True
         self.can_track = True
+        self.can_intercept = True
+        self.voids_collected = False
+        self.lose_answers = 0
+        self.drop_calls = 0
         self.knows_references = True
         self.gives_always = ""
         self.look_up_lag_s = 0.0
@@ -113,15 +130,19 @@ class Courier:
         self.is_locked_out = False
         self.firewall = Firewall()
         self._seen: set[str] = set()
-        self._services: dict[str, Callable[[Json, float], Json]] = {
+        self._services: dict[str, Callable[[Json, float], Json | None]] = {
             "EXP_RECE_CREATE_ORDER": self._create,
             "EXP_RECE_SEARCH_ORDER_RESP": self._search,
             "EXP_RECE_UPDATE_ORDER": self._update,
             _ROUTES: self._routes,
+            _INTERCEPT: self._intercept,
         }
 
     def answer(self, form: Mapping[str, str], now: float) -> bytes:
-        """One call, checked, counted and carried out. Raises OverLimitError or ForbiddenError where HTTP refuses it."""
+        """One call, checked, counted and carried out.
+
+        Raises OverLimitError or ForbiddenError where HTTP refuses it, AnswerLostError where no answer comes.
+        """
         service = form.get("serviceCode", "")
         endpoint = service if service in self._services else "sf"
         self._ledger.calls[endpoint] += 1
@@ -171,7 +192,11 @@ class Courier:
         self._seen.add(form["requestID"])
 
     def _may_ask(self, service: str) -> bool:
-        return {"EXP_RECE_SEARCH_ORDER_RESP": self.can_find, _ROUTES: self.can_track}.get(service, True)
+        return {
+            "EXP_RECE_SEARCH_ORDER_RESP": self.can_find,
+            _ROUTES: self.can_track,
+            _INTERCEPT: self.can_intercept,
+        }.get(service, True)
 
     def _business(self, service: str, text: str, now: float) -> Json:
         try:
@@ -261,6 +286,31 @@ class Courier:
             return {"mailNo": number, "routes": [], "reasonCode": "1", "reasonRemark": "手机号后四位校验不通过"}
         return {"mailNo": number, "routes": self.parcels.routes(waybill, now)}
 
+    def _intercept(self, asked: Json, now: float) -> None:
+        """Bring a parcel back. `lose_answers`, `drop_calls`: so many next ones are carried out, or not, unanswered."""
+        if self.drop_calls:
+            self.drop_calls -= 1
+            raise AnswerLostError
+        for name in ("waybillNo", "serviceCode", "role", "payMode"):
+            if not asked.get(name):
+                raise OrderError("S0002", name)
+        place = asked.get("newDestAddress") or {}
+        if str(asked["serviceCode"]) == _BRING_BACK and not all(
+            place.get(name) for name in ("province", "city", "county", "address")
+        ):
+            raise OrderError("S0002", "newDestAddress")
+        if str(asked["payMode"]) in _BY_CARD and asked.get("monthlyCardNo") != self._secrets.sf_monthly_card:
+            raise OrderError("8114")
+        waybill = self._waybills.by_number.get(str(asked["waybillNo"]))
+        if waybill is None:
+            raise OrderError("8018")
+        why_not = self.parcels.intercept(waybill, now)
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise AnswerLostError
+        if why_not is not None:
+            raise OrderError(_NOT_TAKEN[why_not])
+
     def _update(self, asked: Json, _now: float) -> Json:
         found = self._waybills.of_reference(_order_id(asked))
         if not found:
@@ -273,7 +323,7 @@ class Courier:
         living = [waybill for waybill in meant if waybill.is_alive]
         if not living:
             raise OrderError("8037")
-        if any(waybill.is_collected for waybill in living):
+        if any(waybill.is_collected for waybill in living) and not self.voids_collected:
             raise OrderError("8252")
         for waybill in living:
             waybill.is_alive = False

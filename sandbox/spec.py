@@ -122,7 +122,8 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Shares are of documents, drawn by their reference: `refuses` at once, `refuses_late` by an event, `picks_short`,
     `forgets` (takes it, and does nothing more). `repeats_events`: told twice. `late_events_s`: told up to so much late,
     so in any order. Shares of calls: `loses_answers` (carries it out and never answers), `drops_calls` (does not carry
-    it out and never answers). `find_lag_s`: so long a look-up does not show what was placed. `is_away`: 503 to all.
+    it out and never answers). `damages`: share of parcels that come back of which every piece is damaged, in every
+    warehouse. `find_lag_s`: so long a look-up does not show what was placed. `is_away`: 503 to all.
     """
 
     learns_from: Literal["orders", "courier", "people"] = "orders"
@@ -139,16 +140,22 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     late_events_s: float = 0.0
     loses_answers: float = 0.0
     drops_calls: float = 0.0
+    damages: float = 0.0
     is_away: bool = False
 
 
 class CourierDelays(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Seconds from the hand-over of a parcel to what becomes of it."""
+    """Seconds from the hand-over of a parcel to what becomes of it.
+
+    `turned_s`: from an interception to the turn. `returned_s`: from there to its sender.
+    """
 
     collected_s: float = 0.3
     departed_s: float = 0.6
     out_s: float = 0.9
     delivered_s: float = 1.2
+    turned_s: float = 0.3
+    returned_s: float = 0.6
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

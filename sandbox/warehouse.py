@@ -3,7 +3,8 @@
 Its feed is the engine's own JSON protocol: signed requests for documents, for events after a cursor, and for stock.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from heapq import heappop, heappush
@@ -78,6 +79,8 @@ class Warehouses:
         self._ticket = count()
         self._event_ids = {name: count(1) for name in names}
         self.scans: dict[str, list[Scan]] = {name: [] for name in names}
+        self.returned: Counter[str] = Counter()
+        """Pieces that came back and can be sold again, by SKU."""
         self.spoiled: dict[str, str] = {}
         """By reference: what its scans show as their time."""
         self.odd_rows: dict[str, tuple[str, ...]] = {}
@@ -119,6 +122,22 @@ class Warehouses:
         while self._late and self._late[0][0] <= now:
             _, _, location, scan = heappop(self._late)
             self.scans[location].append(scan)
+
+    def take_back(self, waybill: Waybill, pieces: Mapping[str, int], at: float) -> None:
+        """A parcel came back: its pieces, by SKU, are counted at the location that it left from."""
+        location = waybill.booking.location
+        if location not in self.works:
+            return
+        book = self.books[location]
+        is_damaged = book.chance(self.works[location].floor.damages, waybill.number, "damages")
+        rows = [
+            {"sku": sku, "sellable": 0 if is_damaged else count, "damaged": count if is_damaged else 0}
+            for sku, count in pieces.items()
+        ]
+        self.returned.update({str(row["sku"]): int(str(row["sellable"])) for row in rows})
+        reference = waybill.booking.document or waybill.booking.reference
+        fields: dict[str, object] = {"reference": reference, "waybill": waybill.number, "returned": rows}
+        self._teller(location)("returned", fields, at)
 
     def _teller(self, location: str) -> Callable[[str, dict[str, object], float], None]:
         def tell(kind: str, fields: dict[str, object], at: float) -> None:

@@ -37,6 +37,7 @@ class World:
         self.waybills = WaybillBook()
         self._mobiles: dict[str, str] = {}
         self._tokens_read = 0
+        self._back: set[str] = set()
         sku_titles = {entry.sku.code: entry.sku.title for entry in plan.catalogue}
         outside = Outside(self.waybills, self.ledger, self._mobile_of, lambda sku: sku_titles.get(sku, sku))
         self.warehouses = Warehouses(plan, spec, outside)
@@ -63,3 +64,18 @@ class World:
         self.book.advance(now)
         self.happenings.advance(now)
         self.warehouses.advance(now)
+        self.bring_back(now)
+
+    def bring_back(self, now: float) -> None:
+        """Parcels that have come back to their warehouse by `now`."""
+        parcels = self.courier.parcels
+        returned = {number for number, fate in parcels.fates.items() if fate == "returned"}
+        for number in sorted((parcels.taken.keys() | returned) - self._back):
+            waybill = self.waybills.by_number.get(number)
+            at = None if waybill is None else parcels.came_back_at(waybill)
+            if waybill is not None and at is not None and at <= now:
+                self._back.add(number)
+                pieces: Counter[str] = Counter()
+                for title, count in waybill.booking.cargo:
+                    pieces[self.sku_by_title.get(title, title)] += count
+                self.warehouses.take_back(waybill, pieces, at)

@@ -8,6 +8,7 @@ from actors.tools import Tools
 from adapters.ports import TrackEvent
 from domain.cases import CaseKind, case_id_of
 from domain.outcomes import Done, Later
+from domain.returns import ReturnReason
 from domain.states import Cause, State
 from domain.tracking import (
     COMPLETED_AFTER,
@@ -25,10 +26,14 @@ from domain.tracking import (
 )
 from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
 from infra.tables.cases import NewCase, open_cases
+from infra.tables.interceptions import hasten_intercepts
 from infra.tables.notices import NewNotice, want_notices
 from infra.tables.packages import TrackedTimes, stamp_tracked
 from infra.tables.pool import Connection
+from infra.tables.returns import NewReturn, expect_returns
 from infra.tables.tracking import NewEvent, ParcelDelivery, TrackedRow, deliveries, events_of, keep_events
+
+_BROUGHT_BACK = CaseKind.RETURNED_TO_SENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,15 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
     """
     if not told:
         return []
-    known = _keep(tx, told)
+    known, news = _keep(tx, told)
+    hasten_intercepts(tx, [one.ref.subject_id for one in told if one.row.is_intercepted and one.ref.subject_id in news])
     parcels = {one.ref.subject_id: fold(known[one.ref.subject_id]) for one in told}
     stamp_tracked(tx, [_stamped(one, parcels[one.ref.subject_id]) for one in told if one.has_answered])
     signed = {one.row.fulfillment_order_id for one in told if parcels[one.ref.subject_id].delivered_at}
     now = tools.clock.utcnow()
     # First, so that an order with trouble that is told of only now is not completed.
     open_cases(tx, [case for one in told for case in _cases(tools, one, parcels[one.ref.subject_id], now)])
+    expect_returns(tx, [_expected(one) for one in told if _BROUGHT_BACK in parcels[one.ref.subject_id].troubles])
     delivered = deliveries(tx, sorted(signed))
     notices = _notices(tx, tools, told, parcels)
     moved: set[int] = set()
@@ -73,8 +80,8 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
     return decide_each(step, told, settle)
 
 
-def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
-    """All stored events of the parcels, including the new events."""
+def _keep(tx: Connection, told: Sequence[Told]) -> tuple[dict[int, set[ParcelEvent]], set[int]]:
+    """All stored events of the parcels, including the new events, and the parcels that have new events."""
     known = events_of(tx, [one.ref.subject_id for one in told])
     new: dict[tuple[int, datetime, str], NewEvent] = {}
     for one in told:
@@ -88,7 +95,12 @@ def _keep(tx: Connection, told: Sequence[Told]) -> dict[int, set[ParcelEvent]]:
     keep_events(tx, list(new.values()))
     for added in new.values():
         known[added.package_id].add(ParcelEvent(added.code, added.kind, added.at))
-    return known
+    return known, {added.package_id for added in new.values()}
+
+
+def _expected(one: Told) -> NewReturn:
+    why = ReturnReason.INTERCEPTED if one.row.is_intercepted else ReturnReason.BROUGHT_BACK
+    return NewReturn(one.ref.subject_id, one.row.order_id, why)
 
 
 def _stamped(one: Told, parcel: Parcel) -> TrackedTimes:
@@ -138,8 +150,11 @@ def _next_look_s(one: Told, parcel: Parcel, delivery: ParcelDelivery, pace: Pace
 
 
 def _cases(tools: Tools, one: Told, parcel: Parcel, now: datetime) -> list[NewCase]:
-    """Cases that the events name, and cases of parcels whose tracking ends without a collection or a delivery."""
-    kinds = set(parcel.troubles)
+    """Cases that the events name, and cases of parcels whose tracking ends without a collection or a delivery.
+
+    That an intercepted parcel comes back is what was asked for, and is no trouble.
+    """
+    kinds = set(parcel.troubles) - ({_BROUGHT_BACK} if one.row.is_intercepted else set())
     age = now - one.row.handed_over_at
     is_given_up = age > timedelta(seconds=tools.settings.tracking.pace.give_up_s)
     if is_given_up and parcel.delivered_at is None and parcel.stage is not ParcelStage.RETURNED:

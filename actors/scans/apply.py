@@ -13,6 +13,7 @@ from actors.scans.after import (
 )
 from actors.scans.document_events import apply_documents
 from actors.scans.early import sort_out_early
+from actors.scans.returned import apply_returned
 from actors.scans.stopped import (
     LEFT_THOUGH_STOPPING,
     MOVED_THOUGH_STOPPED,
@@ -79,16 +80,18 @@ def apply_scans(
 
     Scans that come before the record of their label, or during a hold, are kept for later.
     """
-    about_documents = [one for one in events if is_document_reference(one.reference)]
-    scans = [one for one in events if not is_document_reference(one.reference)]
-    if about_documents and scans:
+    back = [one for one in events if one.kind == Scan.RETURNED]
+    told = [one for one in events if one.kind != Scan.RETURNED]
+    about_documents = [one for one in told if is_document_reference(one.reference)]
+    scans = [one for one in told if not is_document_reference(one.reference)]
+    if sum(bool(group) for group in (about_documents, scans, back)) > 1:
         # Locked in one go: whoever locks in two goes, each in order, waits in a circle with whoever locks in one.
         lock_told(tx, sorted({one.reference for one in events}))
     # Written before the packages are looked at: scans of both kinds may walk one order.
     waiting, bells = apply_documents(tx, tools, step, about_documents) if about_documents else ([], set())
     scanned = _load(tx, tools, scans)
     waiting += [scan for scan in scans if not _is_understood(scanned.get(scan.reference), scan)]
-    sort_out_early(tx, location, events, waiting, tools.settings.retention.early_scans_max)
+    sort_out_early(tx, location, told, waiting, tools.settings.retention.early_scans_max)
     touched = list(scanned.values())
     _stamp(tx, touched)
     if tools.capabilities(location).takes_orders:
@@ -108,6 +111,10 @@ def apply_scans(
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
+    if back:
+        unknown, more = apply_returned(tx, tools, step, location, back)
+        sort_out_early(tx, location, back, unknown, tools.settings.retention.early_scans_max)
+        bells |= more
     return bells | {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 

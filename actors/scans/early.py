@@ -6,6 +6,7 @@ import msgspec
 
 from adapters.ports import WarehouseEvent
 from domain.references import is_document_reference
+from domain.warehouse import Scan
 from infra.tables.pool import Connection
 from infra.tables.scans import EarlyScan, drop_early_scans, keep_early_scans, take_early_scans
 
@@ -39,7 +40,7 @@ _COLUMNS = ("event_id", "reference", "waybill", "kind", "at")
 
 def _early(scan: WarehouseEvent) -> EarlyScan:
     told = None
-    if is_document_reference(scan.reference):
+    if is_document_reference(scan.reference) or scan.kind == Scan.RETURNED:
         told = {name: value for name, value in msgspec.to_builtins(scan).items() if name not in _COLUMNS}
     return EarlyScan(scan.event_id, scan.reference, scan.waybill, scan.kind, scan.at, told)
 

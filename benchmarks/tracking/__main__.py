@@ -13,7 +13,7 @@ import msgspec
 import psycopg
 
 from actors.tools import Tools
-from adapters.ports import Booking, TrackAnswer, Tracked, TrackEvent, Waybill
+from adapters.ports import Booking, Interception, InterceptRequest, TrackAnswer, Tracked, TrackEvent, Waybill
 from benchmarks.floor.recording import Statement, Tape, TapedDatabase
 from benchmarks.loop import Rung
 from benchmarks.surroundings import describe, private_stores
@@ -58,6 +58,9 @@ class ReadyCourier:
     find_lag_s: float = 0.0
     can_track: bool = True
     track_max: int = 10
+    can_intercept: bool = False
+    repeats_intercept: bool = False
+    can_ask_intercept: bool = False
     calls: int = 0
     began: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(days=1))
 
@@ -74,6 +77,12 @@ class ReadyCourier:
         self.calls += 1
         way = tuple(TrackEvent(kind, kind, self.began + timedelta(hours=hour)) for hour, kind in enumerate(_WAY))
         return {one.waybill: way for one in tracked}
+
+    async def intercept(self, request: InterceptRequest) -> Interception:
+        raise NotImplementedError
+
+    async def ask_intercept(self, waybill: str) -> Interception | None:
+        raise NotImplementedError
 
 
 @click.command()

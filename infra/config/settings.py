@@ -16,6 +16,7 @@ import msgspec
 from domain.errors import Misconfigured
 from domain.take_over import Mode
 from domain.tracking import Pace
+from infra.config.intercepting import InterceptTiming
 from infra.config.retention import Retention
 from infra.config.secret import Secret
 from infra.config.store_urls import check_database, check_redis
@@ -184,7 +185,9 @@ class CourierContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """One contract with a courier.
 
     `track`: whether the courier is asked about parcels that have left; `false` for a contract that may not ask. Where
-    nobody asks, an order is in transit from its hand-over on. `track_limit`: of these questions alone.
+    nobody asks, an order is in transit from its hand-over on. `track_limit`: of these questions alone. `intercept`:
+    whether the courier is asked to bring a parcel back whose order was stopped, which it may charge for; `false` for a
+    contract without this service.
     """
 
     name: str
@@ -194,6 +197,7 @@ class CourierContract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limit: Limit = Limit()
     track: bool = True
     track_limit: Limit = Limit()
+    intercept: bool = True
     options: dict[str, str] = {}
 
     @property
@@ -291,6 +295,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     door: HttpLimits = HttpLimits()
     guard: Guard = Guard()
     tracking: Tracking = Tracking()
+    intercept: InterceptTiming = InterceptTiming()
     retention: Retention = Retention()
     shops: tuple[Shop, ...] = ()
     couriers: tuple[CourierContract, ...] = ()

@@ -1,10 +1,14 @@
-"""Parcels whose clock has run out become cases: not collected in time, not moving for long, not delivered for days."""
+"""Parcels whose clock has run out become cases.
+
+Not collected in time, not moving for long, not delivered for days, not back in time.
+"""
 
 from domain.cases import CaseKind, case_id_of
 from domain.clocks import MOVES_ON, TO_BE_SIGNED
 from domain.tracking import ParcelStage, fold
 from infra.tables.cases import NewCase, OverdueParcel, close_settled, open_cases, overdue_parcels
 from infra.tables.pool import Connection, Database
+from infra.tables.returns import OverdueReturn, overdue_returns
 from infra.tables.tracking import events_of
 from infra.telemetry.log import get_logger
 
@@ -28,11 +32,36 @@ def open_parcel_cases(db: Database, stretch: int = STRETCH) -> int:
         if upto is None:
             break
         after = upto
+    opened += _open_overdue(db, stretch)
     with db.transaction() as tx:
         closed = close_settled(tx)
     if opened or closed:
         log.info("parcel_cases", opened=opened, closed=closed)
     return opened
+
+
+def _open_overdue(db: Database, stretch: int) -> int:
+    """Cases of parcels that were to come back and that nobody has counted in time."""
+    opened = 0
+    while True:
+        with db.transaction() as tx:
+            overdue = overdue_returns(tx, stretch)
+            new = len(open_cases(tx, [_overdue_return(one) for one in overdue]))
+        opened += new
+        if len(overdue) < stretch or not new:
+            return opened
+
+
+def _overdue_return(one: OverdueReturn) -> NewCase:
+    kind = CaseKind.RETURN_OVERDUE
+    return NewCase(
+        shop=one.shop,
+        case_id=case_id_of(kind, one.reference),
+        kind=kind,
+        order_id=one.order_id,
+        package_id=one.package_id,
+        facts={"courier": one.courier, "waybill": one.waybill, "since": one.since.isoformat()},
+    )
 
 
 # Stages in which the end of a clock is trouble; of a parcel that nobody has collected, any stage.

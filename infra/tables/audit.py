@@ -48,6 +48,7 @@ class Verb(StrEnum):
     PACKAGE_HANDED_OVER = "package_handed_over"
     PACKAGE_PACKED = "package_packed"
     PACKAGE_STOPPED = "package_stopped"
+    PACKAGE_RECEIVED = "package_received"
     PERSON_ERASED = "person_erased"
     PURGE_ASKED = "purge_asked"
     STOCK_COUNTED = "stock_counted"

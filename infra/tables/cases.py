@@ -59,6 +59,16 @@ def close_case(tx: Connection, shop: str, case_id: str, author: str, reason: str
     return tx.execute(CASE["close"], named).fetchone() is not None
 
 
+def close_cases_of(
+    tx: Connection, package_ids: Sequence[int], kinds: Sequence[CaseKind], author: str, reason: str
+) -> int:
+    """Close the open cases of these kinds that packages have; how many. No statement for none."""
+    if not package_ids:
+        return 0
+    named = {"ids": list(package_ids), "kinds": list(kinds), "author": author, "reason": reason}
+    return len(tx.execute(CASE["close_of_packages"], named).fetchall())
+
+
 def count_open_cases(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:
     """Open cases of each order that has any."""
     return dict(tx.execute(CASE["open_of_orders"], {"order_ids": list(order_ids)}).fetchall())

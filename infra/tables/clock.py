@@ -23,6 +23,9 @@ _RUNNING = {
     ClockName.FIRST_SCAN: CLOCK["running_first_scan"],
     ClockName.NO_MOVEMENT: CLOCK["running_no_movement"],
     ClockName.DELIVERY: CLOCK["running_delivery"],
+    ClockName.STOP_ANSWER: CLOCK["running_stop_answer"],
+    ClockName.INTERCEPT: CLOCK["running_intercept"],
+    ClockName.EXPECTED_RETURN: CLOCK["running_expected_return"],
 }
 
 # Of parcels under way so many are looked at for a list, those followed longest first.

@@ -104,6 +104,18 @@ def consume_stock(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
     _move(tx, [(sku, location, -n, 0, -n) for sku, location, n in gone])
 
 
+def give_back_stock(tx: Connection, location: str, pieces: Mapping[str, int]) -> None:
+    """Pieces by SKU are on the shelf of a location again, on both levels. Repeating adds them again."""
+    back = {sku: count for sku, count in pieces.items() if count}
+    if not back:
+        return
+    rows = rows_json({"sku": sku, "quantity": count} for sku, count in back.items())
+    # A location may never have had the SKU, and neither may the pool after a change of the catalogue.
+    tx.execute(STOCK["count_in"], {"rows": rows})
+    tx.execute(STOCK["lock_levels"], {"skus": sorted(back)})
+    tx.execute(STOCK["give_back"], {"rows": rows, "location": location})
+
+
 def release_stock(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
     """Give back what closed orders had reserved or allocated. Repeating is harmless."""
     if not fulfillment_order_ids:

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 from domain.dispatch import PlacementStatus
 from domain.states import State
 from domain.stops import (
+    InterceptStatus,
     ParcelFacts,
     RecallStatus,
     StopAsker,
@@ -161,6 +162,16 @@ def end_stops(tx: Connection, ends: Mapping[int, StopStatus]) -> None:
         tx.execute(STOPS["end"], {"rows": rows})
 
 
+def prove_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """All goods of these fulfillment orders are back: stops that are open or ended as `COMING_BACK` are `STOPPED` now.
+
+    Returns the fulfillment orders that had such a stop of all their lines. No statement for none.
+    """
+    if not fulfillment_order_ids:
+        return set()
+    return {row[0] for row in tx.execute(STOPS["prove"], {"ids": list(fulfillment_order_ids)})}
+
+
 def note_rungs(tx: Connection, rungs: Mapping[int, str]) -> None:
     """Write down what open stops wait for, by their ids. No statement for none."""
     if rungs:
@@ -190,6 +201,7 @@ class StopParcel:
     is_unclear: bool
     has_left: bool
     void: str
+    intercept: str
     lines: list[str]
 
     def facts(self, asked: Collection[str]) -> ParcelFacts:
@@ -202,6 +214,7 @@ class StopParcel:
             has_left=self.has_left,
             has_others=bool(asked) and not set(self.lines) <= set(asked),
             void=VoidStatus(self.void),
+            intercept=InterceptStatus(self.intercept),
         )
 
 

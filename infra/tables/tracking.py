@@ -18,7 +18,10 @@ TRACKING = load("tracking")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackedRow(PackageRow):
-    """A package that was handed over under a waybill. `account`: the courier's."""
+    """A package that was handed over under a waybill. `account`: the courier's.
+
+    `is_intercepted`: its courier is to bring it back, and no attempt has ended in vain; or it is back.
+    """
 
     account: str
     location: str
@@ -27,6 +30,7 @@ class TrackedRow(PackageRow):
     waybill: str
     handed_over_at: datetime
     delivered_at: datetime | None
+    is_intercepted: bool
 
 
 class NewEvent(NamedTuple):

@@ -45,12 +45,13 @@ PART = 100
 
 
 class PackageAct(StrEnum):
-    """What was done to a package."""
+    """What was done to a package. `RECEIVE`: it came back, see `ops.verbs.receiving`."""
 
     ACCEPT = "accept"
     PACK = "pack"
     HAND_OVER = "hand_over"
     STOP = "stop"
+    RECEIVE = "receive"
 
 
 _SCANS: Mapping[PackageAct, tuple[Scan, Verb]] = {

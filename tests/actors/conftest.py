@@ -15,8 +15,8 @@ import pytest
 from actors.pull import PullStep
 from actors.tools import Tools
 from adapters.platforms.taobao.trade import raw_order
-from adapters.ports import ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
-from domain.errors import Conflict
+from adapters.ports import Interception, ListedChange, PlatformShipment, PlatformStatus, WarehouseEvent, Waybill
+from domain.errors import Conflict, Refused
 from domain.order import Address, PlatformState
 from infra.config.rules import load_rules
 from infra.config.settings import Channel, CourierContract, Engine, Location, Sender, Settings, Shop
@@ -172,6 +172,12 @@ class HandCourier:
     track_max: int = 10
     ways: dict[str, Any] = field(default_factory=dict)
     tracked: list[list[Any]] = field(default_factory=list)
+    can_intercept: bool = True
+    repeats_intercept: bool = True
+    can_ask_intercept: bool = False
+    interceptions: list[Any] = field(default_factory=list)
+    intercept_answers: list[Any] = field(default_factory=list)
+    outcomes: dict[str, Any] = field(default_factory=dict)
 
     def _raise(self, name: str) -> None:
         self.asked[name] += 1
@@ -201,6 +207,24 @@ class HandCourier:
         self.tracked.append(list(tracked))
         self._raise("track")
         return {one.waybill: self.ways.get(one.waybill, ()) for one in tracked}
+
+    async def intercept(self, request):
+        """`intercept_answers`: of the next calls; *taken* after them. `interceptions`: what was carried out."""
+        self._raise("intercept")
+        answer = self.intercept_answers.pop(0) if self.intercept_answers else Interception.TAKEN
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is Interception.TAKEN:
+            if self.repeats_intercept and any(one.waybill == request.waybill for one in self.interceptions):
+                raise Refused("courier_refused")
+            self.interceptions.append(request)
+        self._raise("after_intercept")
+        return answer
+
+    async def ask_intercept(self, waybill):
+        """`outcomes`: by waybill."""
+        self._raise("ask_intercept")
+        return self.outcomes.get(waybill)
 
 
 @dataclass
@@ -305,6 +329,7 @@ class Merchant:
         """Let the time pass that retries and deadlines wait for."""
         self.rows("UPDATE work SET due_at = now() - interval '1 second'")
         self.rows("UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline IS NOT NULL")
+        self.rows("UPDATE shipment SET intercept_deadline = now() WHERE intercept_deadline IS NOT NULL")
         self.rows("UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline IS NOT NULL")
 
     def scan(self, *kinds: str, reference: str | None = None) -> None:

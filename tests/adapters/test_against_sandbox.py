@@ -12,7 +12,7 @@ from adapters import registry
 from adapters.documents import Capabilities, Document, DocumentLine, DocumentPackage, DocumentProgress, Found, Stop
 from adapters.http_client import HttpClient
 from adapters.platforms.taobao.trade import read_order
-from adapters.ports import Booking, Handover, Notice, Purpose, Tracked, Window
+from adapters.ports import Booking, Handover, InterceptRequest, Notice, Purpose, Tracked, Window
 from domain.errors import Conflict, Misconfigured, Refused
 from domain.normalize import inspect
 from domain.order import Address, MemberLevel, OrderKey, OrderSource, PlatformState
@@ -334,3 +334,20 @@ async def first_to_ship(shop, pieces=1):
 
 def location_detail(played, name: str) -> str:
     return next(place.sender.detail for place in played.locations if place.name == name)
+
+
+async def test_a_parcel_is_intercepted_once_its_courier_has_it(played, shop, sf):
+    order = await first_to_ship(shop)
+    number = order.key.platform_order_id
+    receiver = (await shop.reveal({number: order.receiver.merge_token}, Purpose.LABEL))[number]
+    place = played.locations[0]
+    sender = Address("甲", "02100000001", "上海市", "上海市", "青浦区", "", location_detail(played, place.name))
+    waybill = await sf.create(Booking("R-7", sender, receiver, (("x", 1),), 0))
+    assert (sf.can_intercept, sf.can_ask_intercept) == (True, False)
+
+    with pytest.raises(Refused) as caught:
+        await sf.intercept(InterceptRequest("R-7", waybill.number, sender))
+    assert caught.value.code == "courier_refused"
+    with pytest.raises(Conflict) as caught:
+        await sf.intercept(InterceptRequest("R-7", "SF0000000000000", sender))
+    assert caught.value.code == "shipment_not_found"

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from adapters import registry
 from adapters.documents import Document, DocumentLine, DocumentPackage
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
-from adapters.ports import Booking, Handover, Notice, Purpose, Tracked, Window
+from adapters.ports import Booking, Handover, InterceptRequest, Notice, Purpose, Tracked, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
 from domain.order import Address, Lane
@@ -67,6 +67,8 @@ CALLS = {
         "find": lambda courier: courier.find(REFERENCE),
         "cancel": lambda courier: courier.cancel(REFERENCE, WAYBILL),
         "track": lambda courier: courier.track([Tracked(one, RECEIVER.phone) for one in (WAYBILL, OTHER_WAYBILL)]),
+        "intercept": lambda courier: courier.intercept(InterceptRequest(REFERENCE, WAYBILL, SHANGHAI)),
+        "ask_intercept": lambda courier: courier.ask_intercept(WAYBILL),
     },
     ChannelKind: {"notify": lambda channel: channel.notify(NOTICE)},
     WarehouseKind: {
@@ -81,7 +83,7 @@ CASES_WANTED = {
     PlatformKind: "changes_ok fetch_ok fetch_not_found status_ok reveal_ok write_back_ok write_back_refused"
     " write_back_throttled write_back_duplicate",
     CourierKind: "create_ok create_refused create_throttled create_duplicate find_ok find_not_found find_cancelled"
-    " cancel_ok cancel_repeated track_ok",
+    " cancel_ok cancel_repeated track_ok intercept_ok intercept_refused intercept_not_allowed",
     ChannelKind: "notify_ok notify_refused",
     WarehouseKind: "events_ok stock_ok place_ok place_refused place_other_content stop_ok stop_too_late stop_pending"
     " stop_not_found find_ok find_not_found",
@@ -92,8 +94,10 @@ SETTINGS = {
     ChannelKind: settings.Channel,
     WarehouseKind: settings.Location,
 }
-# Repeating these may ship or book twice.
-WRITES = {"create", "write_back", "place"}
+# Cases of calls that some adapters cannot make: wanted where the capability is there.
+CASES_OF_CAPABILITIES = {"can_ask_intercept": "ask_intercept_ok ask_intercept_failed ask_intercept_none"}
+# Repeating these may ship, book or charge twice.
+WRITES = {"create", "write_back", "place", "intercept"}
 KINDS = [
     kind
     for kinds in (
@@ -127,7 +131,12 @@ def call_of(kind, case: str):
 
 
 ALL_CASES = [pytest.param(kind, case, id=f"{kind.name}-{case}") for kind in KINDS for case in cases(kind)]
-ALL_CALLS = [pytest.param(kind, call, id=f"{kind.name}-{call}") for kind in KINDS for call in CALLS[type(kind)]]
+ALL_CALLS = [
+    pytest.param(kind, call, id=f"{kind.name}-{call}")
+    for kind in KINDS
+    for call in CALLS[type(kind)]
+    if any(call_of(kind, case)[0] == call for case in cases(kind))
+]
 # Some protocols give the body of an answer no meaning; theirs cannot be garbage.
 READ_CALLS = [param for param in ALL_CALLS if not load(param.values[0], "account").get("ignores_answer_body")]
 each_case = pytest.mark.parametrize(("kind", "case"), ALL_CASES)
@@ -223,6 +232,14 @@ def plain(result: Any) -> Any:
 @each_kind
 def test_every_wanted_case_has_a_fixture(kind):
     assert set(CASES_WANTED[type(kind)].split()) <= set(cases(kind))
+
+
+@each_kind
+async def test_every_capability_has_its_fixtures(open_door, clock, kind):
+    adapter = kind.connect(account_of(kind, "127.0.0.1:1"), await open_door(), clock)
+    for capability, wanted in CASES_OF_CAPABILITIES.items():
+        if getattr(adapter, capability, False):
+            assert set(wanted.split()) <= set(cases(kind)), capability
 
 
 @each_case

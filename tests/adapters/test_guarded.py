@@ -80,6 +80,7 @@ GIVEN = {
     "notice": SimpleNamespace(event_id="E1", content={}),
     "cursor": "7",
     "tracked": (SimpleNamespace(waybill="SF1"),),
+    "request": SimpleNamespace(reference="R1", waybill="SF1"),
 }
 ABOUT = {
     "fetch": "T1",
@@ -90,6 +91,8 @@ ABOUT = {
     "find": "R1",
     "cancel": "R1",
     "track": None,
+    "intercept": "R1",
+    "ask_intercept": "SF1",
     "notify": "E1",
     "place": "R1",
     "stop": "R1",

@@ -16,6 +16,7 @@ from adapters.documents import (
     DocumentRefusedError,
     EventLine,
     RefusalCode,
+    ReturnedPieces,
     Stop,
 )
 from adapters.warehouses.feed.events import read_events, read_stock
@@ -75,9 +76,13 @@ def test_the_answers_to_a_stop_and_a_look_up_are_read():
 def test_the_page_of_events_and_the_count_are_read_whole():
     page = read_events(example("events.page"), "")
     assert page.rejected == ()
-    kinds = [Scan.ACCEPTED, Scan.SHORT, Scan.PACKED, Scan.HANDED_OVER, Scan.OTHER]
+    kinds = [Scan.ACCEPTED, Scan.SHORT, Scan.PACKED, Scan.HANDED_OVER, Scan.OTHER, Scan.RETURNED]
     assert [event.kind for event in page.events] == kinds
-    assert [event.code for event in page.events] == ["", "short", "", "", "repacked"]
+    assert [event.code for event in page.events] == ["", "short", "", "", "repacked", ""]
+    assert page.events[5].returned == (
+        ReturnedPieces("TEE-1", 1, 1),
+        ReturnedPieces("SOCK-1", 0, 0, "2900000000000000012"),
+    )
     left = page.events[3]
     assert (left.is_final, [line.actual for line in left.lines]) == (True, [1, 0])
     assert [(one.waybill, one.weight_g, one.lines) for one in left.packages] == [

@@ -17,7 +17,7 @@ def test_the_groups_share_out_all_steps() -> None:
     assert GROUPS == {
         "pull": ("pull",),
         "order": ("normalize", "reserve", "review", "stop", "route", "warehouse"),
-        "label": ("label", "dispatch", "recall", "void"),
+        "label": ("label", "dispatch", "recall", "void", "intercept"),
         "tell": ("writeback", "notify", "track"),
     }
     assert set(group_by_step(GROUPS)) == set(STEPS)

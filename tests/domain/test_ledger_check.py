@@ -235,6 +235,8 @@ def test_a_hold_counts_only_where_it_is_the_worst():
         ({"A": 1}, {"A": StockRecord(10, 1, 14)}, 4),
         ({"A": 1, "NEW": 4}, {"A": StockRecord(10, 0)}, 4),
         ({}, {"B": StockRecord(0, 1)}, 1),
+        ({"A": 12}, {"A": StockRecord(10, 12, 12, returned=2)}, 0),
+        ({"A": 13}, {"A": StockRecord(10, 12, 12, returned=2)}, 1),
     ],
 )
 def test_pieces_beyond_what_was_counted_are_oversold(pieces, stocked, oversold):

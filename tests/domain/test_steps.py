@@ -74,6 +74,7 @@ def test_the_steps_of_orders_are_these_in_this_order():
         "dispatch",
         "recall",
         "void",
+        "intercept",
         "warehouse",
         "writeback",
         "notify",
@@ -99,7 +100,7 @@ def test_local_steps_call_nobody():
 
 def test_only_what_comes_after_the_hand_over_or_ends_an_order_stands_beside_it():
     beside = {name for name, step in STEPS.items() if not step.stops_order}
-    assert beside == {"writeback", "notify", "track", "recall", "void"}
+    assert beside == {"writeback", "notify", "track", "recall", "void", "intercept"}
 
 
 def test_each_stretch_of_the_way_begins_and_ends_with_one_step():

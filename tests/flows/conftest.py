@@ -23,13 +23,13 @@ from infra.config.settings import Settings, Stores
 from sandbox import control
 from sandbox.model import Expected
 from sandbox.people import person_of
-from sandbox.spec import Dirt, Floor, Scenes
+from sandbox.spec import CourierDelays, Dirt, Floor, Scenes
 from sandbox.trades import CLOSED, OPEN_REFUNDS, TO_SHIP, UNPAID
 from sandbox.warehouse import AnswerLostError, FeedRequest
 from tests.flows.witness import Witness
 from workers.demo.face import silent
 from workers.demo.run import DemoResult, RunningDemo, conclude, prepared, running, watch
-from workers.demo.stage import CLEAN, NO_SCENES, Script
+from workers.demo.stage import CLEAN, NO_SCENES, USUAL_COURIER, Script
 
 DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.02
@@ -203,6 +203,7 @@ def script(seed: int) -> Callable[..., Script]:
         texts_buyers: bool = False,
         follows: bool = False,
         floors: Mapping[str, Floor] | None = None,
+        courier: CourierDelays = USUAL_COURIER,
     ) -> Script:
         return Script(
             orders=orders,
@@ -217,6 +218,7 @@ def script(seed: int) -> Callable[..., Script]:
             texts_buyers=texts_buyers,
             follows=follows,
             floors=floors or {},
+            courier=courier,
         )
 
     return write

@@ -289,7 +289,9 @@ def their_ledger(stage: Stage) -> OtherLedgers:
             for row in ledger["waybills"]
         ],
         stocked={
-            row["sku"]: StockRecord(row["on_hand"], row["shipped"], row["left"] if are_labels_read else None)
+            row["sku"]: StockRecord(
+                row["on_hand"], row["shipped"], row["left"] if are_labels_read else None, row["returned"]
+            )
             for row in ledger["stock"]
         },
         documents=[row["reference"] for row in ledger["documents"] if row["state"] not in _NOT_WORKED_ON],

@@ -19,7 +19,7 @@ import msgspec
 from domain.errors import Misconfigured
 from infra.config.settings import Settings, data_dir, read_settings
 from sandbox.model import Plan
-from sandbox.spec import Arrival, Dirt, Floor, Location, Scenes, Secrets, Spec, WarehouseDelays
+from sandbox.spec import Arrival, CourierDelays, Dirt, Floor, Location, Scenes, Secrets, Spec, WarehouseDelays
 from sandbox.stream import plan
 from workers.demo.warehouses import kind_and_options
 
@@ -40,6 +40,8 @@ _DOOR = {"connect_s": 1.0, "read_s": 3.0, "total_s": 3.0}
 _LEASE_S = 12.0
 # A parcel of the sandbox is delivered within seconds.
 _BRISK_LOOKS = {"first_s": 0.5, "moving_s": 1.0, "near_s": 0.5, "slow_s": 5.0}
+USUAL_COURIER = CourierDelays()
+_BRISK_TRIES = {"retry_s": 1.0, "result_s": 1.0, "look_s": 0.5}
 # The sandbox's orders have no other system that ships them.
 _EVERY_ORDER = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -50,9 +52,10 @@ class Script:
 
     `control`: after the run three harms are planted, which the comparison must find. `texts_buyers`: buyers
     get a text message as well. `follows`: the courier is asked about parcels at the sandbox's pace; otherwise nobody
-    asks within a run. `takes_over`: the settings name ``take_over_from``, which earlier versions do not know.
-    `locations`: empty for the sandbox's own. `floors`: how the warehouse of a location behaves, by its name; a usual
-    one ships what it is told, and nothing else. Earlier versions cannot tell a warehouse anything.
+    asks within a run. `courier`: how fast parcels are. `takes_over`: the settings name ``take_over_from``, which
+    earlier versions do not know. `locations`: empty for the sandbox's own. `floors`: how the warehouse of a location
+    behaves, by its name; a usual one ships what it is told, and nothing else. Earlier versions
+    cannot tell a warehouse anything.
     """
 
     orders: int
@@ -70,6 +73,7 @@ class Script:
     scenes: Scenes = NO_SCENES
     delays: WarehouseDelays = BRISK
     locations: tuple[Location, ...] = ()
+    courier: CourierDelays = USUAL_COURIER
     floors: Mapping[str, Floor] = field(default_factory=dict)
 
 
@@ -152,6 +156,7 @@ def make_spec(script: Script) -> Spec:
         scenes=script.scenes,
         warehouse=script.delays,
         locations=script.locations,
+        courier=script.courier,
         floors=dict(script.floors),
         secrets=Secrets(
             app_key=str(10_000_000 + secrets.randbelow(80_000_000)),
@@ -300,6 +305,7 @@ def _write_settings(folder: Path, spec: Spec, script: Script, url: str, planned:
     }
     if script.follows:
         tree["tracking"] = _BRISK_LOOKS
+        tree["intercept"] = _BRISK_TRIES
     if script.texts_buyers:
         tree["channels"].append(
             {

@@ -8,12 +8,17 @@ NAME = "sf"
 CREATE = "EXP_RECE_CREATE_ORDER"
 SEARCH = "EXP_RECE_SEARCH_ORDER_RESP"
 UPDATE = "EXP_RECE_UPDATE_ORDER"
+INTERCEPT = "EXP_RECE_WANTED_INTERCEPT"
 
 # Product names of ours; a contract's own `expressTypeId` is given as a number.
 SERVICES = {"express": 1, "standard": 2}
 DEFAULT_SERVICE = "standard"
 # Who pays: sender, receiver, third party.
 PAY_METHODS = ("1", "2", "3")
+# Who pays for an interception: sender or receiver in cash, a third party or the sender by a monthly card.
+INTERCEPT_PAY_MODES, BY_CARD = ("1", "2", "3", "4"), frozenset({"3", "4"})
+# `serviceCode` of an interception that brings a parcel back, and `role` of the sender who asks for it.
+BRING_BACK, ROLE_SENDER = "2", "1"
 # `contactType` of a contact.
 SENDER, RECEIVER = 1, 2
 # `waybillType` of the first package; the numbers of further packages have another.

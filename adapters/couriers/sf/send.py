@@ -10,12 +10,28 @@ import msgspec
 from adapters.couriers.sf import describe
 from adapters.couriers.sf.sign import sign
 from adapters.couriers.sf.tracking import NUMBERS_MAX, ROUTES, build_routes, calls_of, read_routes
-from adapters.couriers.sf.translate import build_create, read_cancelled, read_envelope, read_shipment
+from adapters.couriers.sf.translate import (
+    build_create,
+    build_intercept,
+    read_cancelled,
+    read_envelope,
+    read_shipment,
+    read_success,
+    read_taken,
+)
 from adapters.http_client import HttpClient, Request, post_form
 from adapters.payload import Fields
 from adapters.plugin import credential
-from adapters.ports import Booking, TrackAnswer, Tracked, TrackEvent, Waybill
-from domain.errors import Conflict, FulfilmentError, Malformed, Misconfigured, keep_evidence
+from adapters.ports import (
+    Booking,
+    Interception,
+    InterceptRequest,
+    TrackAnswer,
+    Tracked,
+    TrackEvent,
+    Waybill,
+)
+from domain.errors import Conflict, FulfilmentError, Malformed, Misconfigured, Refused, keep_evidence
 from infra.config import settings
 from infra.process.clock import Clock
 
@@ -25,16 +41,15 @@ T = TypeVar("T")
 def connect(account: settings.CourierContract, http: HttpClient, clock: Clock) -> "Sf":
     """Credentials `partner_id`, `check_word`, `monthly_card`.
 
-    Options: `service`, `pay_method` and `sign_without_url_encoding`
-    (``true`` for the contracts whose gateway digests the bare text). Raises Misconfigured.
+    Options: `service`, `pay_method`, `intercept_pay_mode` (who pays for an interception) and
+    `sign_without_url_encoding` (``true`` for the contracts whose gateway digests the bare text). Raises Misconfigured.
     """
     credential(account, "partner_id")
     credential(account, "check_word")
     credential(account, "monthly_card")
-    if account.options.get("pay_method", "1") not in describe.PAY_METHODS:
-        raise Misconfigured(
-            "pay_method_unknown", f"one of {', '.join(describe.PAY_METHODS)}", {"account": account.account}
-        )
+    for option, known in (("pay_method", describe.PAY_METHODS), ("intercept_pay_mode", describe.INTERCEPT_PAY_MODES)):
+        if account.options.get(option, known[0]) not in known:
+            raise Misconfigured(f"{option}_unknown", f"one of {', '.join(known)}", {"account": account.account})
     describe.product_of(account.options.get("service", describe.DEFAULT_SERVICE))
     return Sf(account, http, clock)
 
@@ -47,6 +62,10 @@ class Sf:
     # Whatever a look-up does not show yet, a second create is refused.
     find_lag_s = 0.0
     track_max = NUMBERS_MAX
+    # [assumption] SF refuses a second interception of a parcel that it is bringing back, as its parcel manager does.
+    repeats_intercept = True
+    # Only the routes of the parcel tell what became of it.
+    can_ask_intercept = False
 
     def __init__(
         self,
@@ -56,6 +75,7 @@ class Sf:
         new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
         self.can_track = account.track
+        self.can_intercept = account.intercept
         self._account = account
         self._http = http
         self._clock = clock
@@ -100,8 +120,28 @@ class Sf:
             found |= await self._call(ROUTES, build_routes(numbers, end), read, is_idempotent=True)
         return found
 
+    async def intercept(self, request: InterceptRequest) -> Interception:
+        """Raises Refused ``interception_not_allowed`` for a contract without this service: it still books."""
+        content = build_intercept(request, self._account)
+        try:
+            return await self._call(describe.INTERCEPT, content, read_taken, is_idempotent=False, opened=read_success)
+        except Misconfigured as error:
+            if error.code != "permission_denied":
+                raise
+            raise Refused("interception_not_allowed", error.message, error.facts) from None
+
+    async def ask_intercept(self, waybill: str) -> Interception | None:  # noqa: ARG002 - as the port
+        """SF answers no such question. Raises Refused."""
+        raise Refused("not_asked_there", "SF tells of an interception by the routes of the parcel")
+
     async def _call(
-        self, service: str, content: Mapping[str, Any], read: Callable[[Fields], T], *, is_idempotent: bool
+        self,
+        service: str,
+        content: Mapping[str, Any],
+        read: Callable[[Fields], T],
+        *,
+        is_idempotent: bool,
+        opened: Callable[..., Fields] = read_envelope,
     ) -> T:
         body = msgspec.json.encode(content).decode()
         request = build_call(
@@ -111,7 +151,7 @@ class Sf:
         try:
             if not response.is_ok:
                 raise Malformed(f"http_{response.status}", "an answer without an envelope", {"call": service})
-            return read(read_envelope(response.body, is_idempotent=is_idempotent))
+            return read(opened(response.body, is_idempotent=is_idempotent))
         except FulfilmentError as error:
             keep_evidence(error, response.body)
             raise

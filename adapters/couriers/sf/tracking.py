@@ -5,7 +5,9 @@ Source: SF Express open platform documentation (qiao), route query and route pus
 - One call asks about ten numbers at most, and names the last four digits of the sender's or receiver's phone.
 - A look-up names a first and a secondary status beside `opCode`, a push a reason instead.
 - 8000 is the detail of the signing that 80 tells; 80 with 4/401 is also sent for a drop into a locker of SF's own,
-  which only the text says. Of a text nothing else is read, and nothing is kept: it names people and their numbers.
+  which only the text says.
+- What became of an interception has no code of its own: the text of an event that says nothing else of the way tells.
+- Of a text nothing else is read, and nothing is kept: it names people and their numbers.
 """
 
 import re
@@ -51,6 +53,7 @@ _TURNS_BACK = "2"
 # A code with the first status of a look-up: 44 is also sent of parcels that only move, 33 of a cancelled pick-up.
 _STATUSES: Mapping[tuple[str, str], ParcelKind] = {("44", "2"): _K.DEPARTED, ("33", "5"): _K.OTHER}
 _OWN_LOCKER = "自助柜"
+_INTERCEPTED, _NOT_INTERCEPTED = ("拦截成功", "召回成功"), ("拦截失败", "无法拦截")
 _CODE = re.compile(r"[0-9]{1,4}", re.ASCII)
 
 
@@ -111,7 +114,7 @@ def _looked_up(route: Fields) -> tuple[TrackEvent, bool]:
     """An event of a look-up, and whether its text names a locker of SF's own."""
     code = _code(route)
     first, secondary = (code_of(route.word(name), _CODE) for name in ("firstStatusCode", "secondaryStatusCode"))
-    kind = _STATUSES.get((code, first), _CODES.get(code, ParcelKind.OTHER))
+    kind = _intercepted(_STATUSES.get((code, first), _CODES.get(code, ParcelKind.OTHER)), route)
     detail = "/".join(part for part in (first, secondary) if part)
     at = route.moment("acceptTime", read_cst)
     return TrackEvent(code, kind, at, detail), _OWN_LOCKER in route.said("remark")
@@ -137,8 +140,19 @@ def _pushed(route: Fields) -> tuple[TrackEvent, bool]:
     kind = _REASONS.get((code, reason), _CODES.get(code, ParcelKind.OTHER))
     if code == "99" and reason not in {"", _TURNS_BACK}:
         kind = ParcelKind.FORWARDED
+    kind = _intercepted(kind, route)
     event = TrackEvent(f"{code}+{reason}" if reason else code, kind, route.moment("acceptTime", read_cst), "")
     return event, _OWN_LOCKER in route.said("remark")
+
+
+def _intercepted(kind: ParcelKind, route: Fields) -> ParcelKind:
+    """What the text of an event tells of an interception, where its code says nothing of the way."""
+    if kind is not ParcelKind.OTHER:
+        return kind
+    text = route.said("remark")
+    if any(word in text for word in _NOT_INTERCEPTED):
+        return ParcelKind.INTERCEPT_FAILED
+    return ParcelKind.INTERCEPTED if any(word in text for word in _INTERCEPTED) else kind
 
 
 def _code(route: Fields) -> str:

@@ -8,7 +8,7 @@ from adapters.couriers.sf.faults import BUSINESS_FAULTS, GATEWAY_FAULTS, fault_o
 from adapters.foreign import is_waybill
 from adapters.payload import PAYLOAD_MAX_BYTES, Fields, read_answer
 from adapters.plugin import credential
-from adapters.ports import Booking, Waybill
+from adapters.ports import Booking, Interception, InterceptRequest, Waybill
 from domain.errors import Conflict, Malformed, Misconfigured, Refused
 from domain.order import Address, Pii
 from domain.regions import country_of
@@ -41,8 +41,41 @@ def build_create(booking: Booking, account: settings.CourierContract) -> dict[st
     return content
 
 
+def build_intercept(request: InterceptRequest, account: settings.CourierContract) -> dict[str, Any]:
+    """SF wants the whole address to which the parcel comes back, even where it comes back to its sender."""
+    pay_mode = account.options.get("intercept_pay_mode", describe.INTERCEPT_PAY_MODES[-1])
+    place = request.back_to
+    content: dict[str, Any] = {
+        "waybillNo": request.waybill,
+        "serviceCode": describe.BRING_BACK,
+        "role": describe.ROLE_SENDER,
+        "payMode": pay_mode,
+        "newDestAddress": {
+            "province": place.province,
+            "city": place.city or place.district,
+            "county": place.district,
+            "address": place.town + place.detail,
+            "contact": place.name,
+            "phone": place.phone,
+        },
+    }
+    if pay_mode in describe.BY_CARD:
+        content["monthlyCardNo"] = credential(account, "monthly_card").reveal()
+    return content
+
+
+def read_taken(_answer: Fields) -> Interception:
+    """SF took the interception. Its fee and its own number are not read, and often the answer has neither."""
+    return Interception.TAKEN
+
+
 def read_envelope(body: bytes, *, is_idempotent: bool) -> Fields:
     """The inner `msgData` of a successful answer, decoded twice. Raises what the code tables say, or Malformed."""
+    return read_success(body, is_idempotent=is_idempotent).child("msgData")
+
+
+def read_success(body: bytes, *, is_idempotent: bool) -> Fields:
+    """The inner answer of a call that succeeded, whose `msgData` may be null. Raises as `read_envelope`."""
     outer = Fields(read_answer(body), "", Malformed)
     code = outer.text("apiResultCode")
     if code != "A1000":
@@ -55,7 +88,7 @@ def read_envelope(body: bytes, *, is_idempotent: bool) -> Fields:
         if number in {"", "S0000"}:
             kind, name = Malformed, "answer_contradicts_itself"
         raise fault_of(kind, name, number, is_idempotent=is_idempotent)
-    return inner.child("msgData")
+    return inner
 
 
 def read_shipment(shipment: Fields, reference: str) -> Waybill:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from adapters.documents import EventPackage, RefusalCode
+from adapters.documents import EventPackage, RefusalCode, ReturnedPieces
 from adapters.foreign import code_of, is_waybill
 from adapters.instants import read_iso
 from adapters.payload import Fields, read_page
 from adapters.ports import EventPage, StockCount, StockLevel, WarehouseEvent
 from adapters.rejection import Rejected, rejection
-from adapters.warehouses.feed.orders import read_lines, read_pieces, refusal_code
+from adapters.warehouses.feed.orders import LINES_MAX, read_lines, read_pieces, refusal_code
 from domain.errors import Malformed
 from domain.warehouse import Scan
 
@@ -112,6 +112,20 @@ def _event(entry: Fields) -> WarehouseEvent:
         # A key that is the document's own would make its second event look like a repeat of the first.
         is_key_trusted=event_id not in {reference, their_id},
         code=code,
+        returned=_returned(entry) if kind is Scan.RETURNED else (),
+    )
+
+
+def _returned(entry: Fields) -> tuple[ReturnedPieces, ...]:
+    """The list `returned`. `sellable` is required: pieces of which nobody says that they can be sold are not sold."""
+    return tuple(
+        ReturnedPieces(
+            row.key("sku"),
+            row.whole("sellable", 0, QUANTITY_MAX),
+            row.whole("damaged", 0, QUANTITY_MAX) if row.has("damaged") else 0,
+            row.key_or("line", ""),
+        )
+        for row in entry.listed("returned", limit=LINES_MAX)
     )
 
 

@@ -14,6 +14,14 @@ UPDATE order_case SET closed_at = now(), closed_by = %(author)s, reason = %(reas
 WHERE shop = %(shop)s AND case_id = %(case_id)s AND closed_at IS NULL
 RETURNING id;
 
+-- name: close_of_packages
+-- Open cases of packages that are over. Index order_case_of_order.
+UPDATE order_case AS c SET closed_at = now(), closed_by = %(author)s, reason = %(reason)s
+FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE p.id = ANY(%(ids)s) AND c.order_id = f.order_id AND c.package_id = p.id AND c.kind = ANY(%(kinds)s)
+  AND c.closed_at IS NULL
+RETURNING c.id;
+
 -- name: open_of_orders
 SELECT order_id, count(*) FROM order_case
 WHERE order_id = ANY(%(order_ids)s) AND closed_at IS NULL

@@ -199,3 +199,48 @@ WHERE p.delivered_at IS NULL AND p.collected_at IS NOT NULL
   AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
 ORDER BY p.collected_at, p.id
 LIMIT %(limit)s;
+
+-- name: running_stop_answer
+-- Open stops of which somebody must have an answer until a time. Index stop_one_open.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state,
+       NULL::text AS waybill, t.asked_at AS since, t.until_at AS until, now() AS seen_at
+FROM stop AS t
+JOIN fulfillment_order AS f ON f.id = t.fulfillment_order_id
+JOIN orders AS o ON o.id = t.order_id
+WHERE t.status = 'asked' AND t.until_at IS NOT NULL
+  AND (%(within_h)s::float8 IS NULL OR t.until_at < now() + make_interval(secs => %(within_h)s::float8 * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY t.until_at, t.id
+LIMIT %(limit)s;
+
+-- name: running_intercept
+-- Parcels whose interception is wanted and has not ended. Index shipment_intercepted.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state, s.waybill,
+       greatest(s.intercept_wanted_at, p.collected_at) AS since,
+       greatest(s.intercept_wanted_at, p.collected_at) + make_interval(hours => %(hours)s) AS until, now() AS seen_at
+FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE s.intercept_wanted_at IS NOT NULL AND s.intercept_status IN ('', 'asked', 'taken') AND s.status = 'booked'
+  AND (%(within_h)s::float8 IS NULL
+       OR greatest(s.intercept_wanted_at, p.collected_at) < now() + make_interval(secs => (%(within_h)s::float8 - %(hours)s) * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY until, p.id
+LIMIT %(limit)s;
+
+-- name: running_expected_return
+-- Parcels that are expected back. Index parcel_return_expected.
+SELECT o.id AS order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name, f.state,
+       (SELECT s.waybill FROM shipment AS s WHERE s.package_id = p.id ORDER BY s.generation DESC LIMIT 1) AS waybill,
+       r.expected_at AS since, r.expected_at + make_interval(hours => %(hours)s) AS until, now() AS seen_at
+FROM parcel_return AS r
+JOIN package AS p ON p.id = r.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = r.order_id
+WHERE r.received_at IS NULL
+  AND (%(within_h)s::float8 IS NULL
+       OR r.expected_at < now() + make_interval(secs => (%(within_h)s::float8 - %(hours)s) * 3600))
+  AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
+ORDER BY r.expected_at, p.id
+LIMIT %(limit)s;

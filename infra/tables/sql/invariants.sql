@@ -16,7 +16,9 @@ WHERE f.state = ANY(%(states)s)
   AND (f.state IN ('paid', 'on_hold', 'approved')
        OR NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
           AND NOT EXISTS (SELECT 1 FROM placement AS l
-                          WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
+                          WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final')
+                 AND NOT EXISTS (SELECT 1 FROM package AS p JOIN parcel_return AS r ON r.package_id = p.id
+                                 WHERE p.fulfillment_order_id = f.id AND r.received_at IS NOT NULL))
        OR EXISTS (SELECT 1 FROM package AS p
                   WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                     AND NOT EXISTS (SELECT 1 FROM shipment AS s WHERE s.package_id = p.id AND s.status = 'booked')
@@ -130,7 +132,8 @@ WHERE h.code = 'stopping' AND h.released_at IS NULL
 ORDER BY f.id LIMIT %(limit)s;
 
 -- name: nothing_leaves_after_stopped
--- What was told as stopped has no living waybill of ours, and no document in the hands of its warehouse.
+-- What was told as stopped has no living waybill of ours, and no document in the hands of its warehouse. A package that was
+-- counted back proves its stop: its waybill and its document have done their work.
 SELECT s.order_id, format('stop %%s of fulfillment order %%s', s.id, s.fulfillment_order_id)
 FROM stop AS s
 JOIN fulfillment_order AS f ON f.id = s.fulfillment_order_id AND f.state = 'closed'
@@ -138,7 +141,9 @@ WHERE s.status = 'stopped'
   AND (EXISTS (SELECT 1 FROM placement AS l
                WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
        OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS t ON t.package_id = p.id AND t.status = 'booked'
-                  WHERE p.fulfillment_order_id = f.id AND p.account NOT LIKE 'warehouse/%%'))
+                  WHERE p.fulfillment_order_id = f.id AND p.account NOT LIKE 'warehouse/%%'
+                    AND NOT EXISTS (SELECT 1 FROM parcel_return AS r
+                                    WHERE r.package_id = p.id AND r.received_at IS NOT NULL)))
 ORDER BY s.id LIMIT %(limit)s;
 
 -- name: shipped_has_waybill

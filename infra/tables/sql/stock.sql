@@ -100,6 +100,18 @@ UPDATE stock_location AS s SET on_hand = s.on_hand + r.on_hand, allocated = s.al
 FROM json_to_recordset(%(rows)s::json) AS r(sku text, location text, on_hand integer, allocated integer)
 WHERE s.sku = r.sku AND s.location = r.location;
 
+-- name: give_back
+-- Pieces that came back to a location. The pool rows are locked already (`lock_levels`).
+WITH back AS (
+    SELECT r.sku, %(location)s AS location, r.quantity
+    FROM json_to_recordset(%(rows)s::json) AS r(sku text, quantity integer)
+), placed AS (
+    INSERT INTO stock_location AS s (sku, location, on_hand)
+    SELECT sku, location, quantity FROM back ORDER BY sku
+    ON CONFLICT (sku, location) DO UPDATE SET on_hand = s.on_hand + excluded.on_hand
+)
+UPDATE stock_pool AS p SET on_hand = p.on_hand + b.quantity FROM back AS b WHERE p.sku = b.sku;
+
 -- name: count_in
 -- Counted stock of a location, as a first load: what is known already is left alone.
 WITH counted AS (

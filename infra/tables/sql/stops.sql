@@ -38,6 +38,13 @@ UPDATE stop AS s SET rung = r.rung
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, rung text)
 WHERE s.id = r.id AND s.status = 'asked' AND s.rung <> r.rung;
 
+-- name: prove
+-- All goods are back: what was to be kept from its buyer is stopped. Not where only some lines were asked for, or where the
+-- goods are to be shipped anew: what becomes of these is decided by a person.
+UPDATE stop SET status = 'stopped', ended_at = coalesce(ended_at, now()), rung = ''
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back') AND goal = 'close' AND lines = '{}'
+RETURNING fulfillment_order_id;
+
 -- name: confirm
 -- A person says that the goods are still in the house.
 UPDATE stop SET confirmed_by = %(by)s, confirmed_at = now()
@@ -66,7 +73,7 @@ ORDER BY s.fulfillment_order_id;
 SELECT p.fulfillment_order_id, p.id AS package_id, p.account, coalesce(s.status = 'booked', false) AS lives,
        coalesce(s.status = 'intended' AND s.call_deadline IS NOT NULL, false) AS is_unclear,
        p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left,
-       coalesce(s.void_status, '') AS void,
+       coalesce(s.void_status, '') AS void, coalesce(s.intercept_status, '') AS intercept,
        ARRAY(SELECT k.line_id FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0 ORDER BY k.line_id) AS lines
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
 WHERE p.fulfillment_order_id = ANY(%(ids)s)

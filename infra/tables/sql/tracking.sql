@@ -3,7 +3,9 @@
 -- name: load_tracked
 -- Packages with their waybill. Locks the fulfillment orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id, o.platform, o.shop,
-       o.platform_order_id, p.account, p.location, s.courier, s.reference, s.waybill, p.handed_over_at, p.delivered_at
+       o.platform_order_id, p.account, p.location, s.courier, s.reference, s.waybill, p.handed_over_at, p.delivered_at,
+       s.intercept_wanted_at IS NOT NULL AND s.intercept_status <> 'failed' OR s.intercept_status = 'received'
+           AS is_intercepted
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id

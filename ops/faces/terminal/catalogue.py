@@ -127,6 +127,7 @@ _SCANNED = {
     "pack": "packed",
     "hand_over": "handed over",
     "stop": "stays in the house",
+    "receive": "received",
     "unchanged": "was so already",
     "refused": "refused",
     "unanswered": "nothing was done",
@@ -139,6 +140,7 @@ _WHY_NOT = {
     "has_left": "it has left, or all of its document has: a stop is too late",
     "not_allocated": "the order is {state}: nothing is to be packed",
     "not_labelled": "its waybill is being booked: wait a moment",
+    "not_left": "it has not left, so it cannot have come back",
     "not_our_location": "it lies at {location}, which scans in a system of its own",
     "not_placed": "its document is not at the location: nothing is to be stopped",
     "order_changes": "the order changes right now: try again in a moment",
@@ -195,6 +197,7 @@ _REFUSAL = {
     "letter_unknown": "there is no dead letter {letter}",
     "listing_not_mapped": "{listing} is not in the map",
     "listing_repeated": "line {line} is about the same listing",
+    "location_unknown": "{location} is not configured",
     "name_malformed.empty": "the {what} is empty",
     "name_malformed.no_order_name": "a line is PLATFORM/SHOP/ORDER-ID, as `orderlane erase export` prints it",
     "name_malformed.too_long": "the {what} is longer than {characters_max} characters",
@@ -266,9 +269,12 @@ _EVENT = {
     "letter_superseded": "dead letter {letter} closed: the order moved on without it",
     "lines_let_go": "{by} let the order go without {lines}",
     "move_refused": "move refused: not in the table of states",
+    "package_received": "came back to {location}: {sellable} for sale, {damaged} damaged, {missing} missing",
     "package_told": "the warehouse has packed {waybill} of {courier}",
     "packages_differ": "what the warehouse's packages hold is not what its lines say",
     "payload_received": "payload received by {source}",
+    "return_arrived": "came back to {location}, not counted yet",
+    "return_unmatched": "a package came back to {location}, and which one was not told",
     "scan_contradicts": "the warehouse's scan contradicts the state: {code}",
     "skus_mapped": "by the listing map {lines}",
     "step_stopped": "step stopped without effect",
@@ -291,9 +297,13 @@ _PARCEL = {
     "returning": "on its way back",
     "returned": "back at the sender",
     "forwarded": "sent on under another number",
+    "intercepted": "stopped by its courier",
+    "intercept_failed": "not stopped by its courier",
     "lost": "lost or destroyed",
     "other": "told under a code that says nothing of the way",
 }
+
+_RECEIVED = {"pieces_differ": "{missing} of the pieces that were sent are missing, {surplus} were never in it"}
 
 # What facts of events and holds say, where the name of the fact is not plain.
 _FACT = {
@@ -378,6 +388,7 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("outcome", _OUTCOME),
     **_of_kind("said", _SAID),
     **_of_kind("scanned", _SCANNED),
+    **_of_kind("received", _RECEIVED),
     **_of_kind("why_not", _WHY_NOT),
     **_of_kind("refusal", _REFUSAL),
     **_of_kind("event", _EVENT),

@@ -82,8 +82,9 @@ def scan_tree(act: PackageAct, results: Sequence[ScanResult]) -> dict[str, Any]:
 
 
 def _why(why: Reason | None) -> str:
-    key = f"why_not.{why.code}" if why else ""
-    return WORDS.say(key, why.facts) if why and WORDS.has(key) else WORDS.reason(why)
+    keys = [f"{kind}.{why.code}" for kind in ("why_not", "received")] if why else []
+    key = next((one for one in keys if WORDS.has(one)), "")
+    return WORDS.say(key, why.facts) if why and key else WORDS.reason(why)
 
 
 def _on_lines(pieces: Mapping[str, int]) -> str:

@@ -16,7 +16,7 @@ from workers.order_takers import note_order_takers_of
 
 SHOP = "taobao/s1"
 # What a stop makes due, in turn until nothing of it is left.
-LADDER = ("stop", "recall", "void", "label", "dispatch")
+LADDER = ("stop", "recall", "void", "intercept", "label", "dispatch")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def first(trade):
 
 @pytest.fixture
 def labelled(merchant, first):
-    """One order of two pieces with a waybill, at a warehouse that is told nothing."""
+    """One order of two pieces with a waybill, at a warehouse that is told nothing. Its courier brings nothing back."""
+    merchant.courier.can_intercept = False
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
     merchant.flow("label")
@@ -140,8 +141,9 @@ def labelled(merchant, first):
 
 @pytest.fixture
 def placed(merchant, take_orders, first):
-    """One order of two pieces with a waybill, whose warehouse has its document."""
+    """One order of two pieces with a waybill, whose warehouse has its document. Its courier brings nothing back."""
     take_orders()
+    merchant.courier.can_intercept = False
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
     merchant.flow("label")

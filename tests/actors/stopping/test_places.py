@@ -4,6 +4,8 @@ import copy
 
 import pytest
 
+from adapters.ports import Interception
+from domain.errors import Conflict
 from domain.stops import StopCode, StopGoal
 
 IN_HOUSE = ["reserved", "approved", "allocated", "label_intended", "label_booked", "placed", "packed"]
@@ -57,6 +59,7 @@ def at(merchant, take_orders, three, stops):
             merchant.scan("handed_over")
         if place == "delivered":
             merchant.rows("UPDATE fulfillment_order SET state = 'delivered'")
+            merchant.rows("UPDATE package SET delivered_at = now()")
         return merchant
 
     return go
@@ -91,16 +94,78 @@ def test_a_whole_order_that_has_not_left_is_stopped(at, stops, place):
     assert stops.breaches() == []
 
 
+def let_clock_end(merchant):
+    merchant.rows("UPDATE shipment SET intercept_wanted_at = now() - interval '73 hours'")
+    merchant.rows("UPDATE package SET collected_at = collected_at - interval '73 hours'")
+    merchant.fall_due()
+
+
 @pytest.mark.parametrize("place", GONE)
-def test_a_whole_order_that_has_left_is_too_late(at, stops, place):
+def test_a_whole_order_that_has_left_is_intercepted_or_too_late(at, stops, place):
     merchant = at(place)
     before = merchant.states()
     stops.ask()
     climb(stops)
+    asked = {"handed_over": 0, "in_transit": 1, "delivered": 0}[place]
+    assert waited_for(merchant) == ["intercept"]
+    assert (merchant.courier.asked["intercept"], merchant.states()) == (asked, before)
+    if place != "delivered":
+        assert stops.ends() == ["asked"], "taken is not stopped, and no scan is no reason to give up"
+        let_clock_end(merchant)
+        climb(stops)
     assert (merchant.states(), stops.ends(), stops.cases()) == (before, ["too_late"], ["stop_too_late"])
     assert (merchant.holds(), stops.living()) == ([], ["SF0001"])
     assert merchant.courier.asked["cancel"] == 0, "what has left is never voided"
     assert (counts(merchant), stops.breaches()) == ([(4, 0, 0)] * 3, [])
+
+
+@pytest.mark.parametrize("place", ["handed_over", "in_transit"])
+def test_a_whole_order_whose_parcel_turns_back_is_coming_back(at, stops, place):
+    merchant = at(place)
+    stops.ask()
+    climb(stops)
+    merchant.rows("UPDATE package SET collected_at = now()")
+    merchant.courier.can_ask_intercept = True
+    merchant.courier.outcomes = {"SF0001": Interception.STOPPED}
+    climb(stops)
+    merchant.rows("UPDATE shipment SET intercept_asked_at = now() - interval '2 hours'")
+    climb(stops)
+    assert (merchant.states(), stops.ends(), stops.cases()) == (["after_sale"], ["coming_back"], [])
+    assert merchant.rows("SELECT why, received_at FROM parcel_return") == [("intercepted", None)]
+    assert (counts(merchant), stops.breaches()) == ([(4, 0, 0)] * 3, []), "stock comes back with the pieces"
+
+
+def test_a_parcel_whose_waybill_its_courier_voided_after_it_had_left_is_too_late(at, stops):
+    merchant = at("in_transit")
+    merchant.rows("UPDATE shipment SET status = 'voided', voided_at = now()")
+    stops.ask()
+    climb(stops)
+    assert (stops.ends(), stops.cases()) == (["too_late"], ["stop_too_late"])
+    assert merchant.courier.asked["intercept"] == 0
+
+
+def test_a_waybill_that_its_courier_has_collected_is_intercepted(at, stops):
+    merchant = at("label_booked")
+    merchant.courier.errors = {"cancel": [Conflict("shipment_collected")]}
+    stops.ask()
+    climb(stops)
+    assert waited_for(merchant) == ["void", "intercept"]
+    assert (merchant.courier.asked["intercept"], stops.ends()) == (1, ["asked"])
+    let_clock_end(merchant)
+    climb(stops)
+    assert (stops.ends(), stops.cases()) == (["too_late"], ["stop_too_late"])
+
+
+def test_control_a_taken_interception_that_counts_as_proof_tells_of_goods_that_travel(at, stops):
+    merchant = at("in_transit")
+    stops.ask()
+    climb(stops)
+    assert stops.ends() == ["asked"]
+    merchant.rows("UPDATE shipment SET intercept_status = 'confirmed' WHERE intercept_status = 'taken'")
+    stops.ask()
+    climb(stops)
+    assert stops.ends() == ["coming_back"]
+    assert merchant.rows("SELECT 1 FROM parcel_event WHERE kind IN ('returning', 'intercepted')") == []
 
 
 @pytest.mark.parametrize("place", IN_HOUSE)

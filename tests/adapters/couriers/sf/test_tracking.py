@@ -103,6 +103,22 @@ def test_a_drop_into_a_locker_of_its_own_is_no_signing_and_neither_is_its_detail
     assert [event.kind for event in taken_out] == [K.AT_LOCKER, K.DELIVERED]
 
 
+@pytest.mark.parametrize(
+    ("remark", "kind"),
+    [
+        ("快件已拦截成功,正在退回", K.INTERCEPTED),
+        ("召回成功", K.INTERCEPTED),
+        ("拦截失败,快件继续派送", K.INTERCEPT_FAILED),
+        ("派送中无法拦截", K.INTERCEPT_FAILED),
+        ("客户来电咨询", K.OTHER),
+    ],
+)
+def test_the_text_of_an_event_without_a_meaning_tells_of_an_interception(remark, kind):
+    assert looked_up(route("777", remark=remark))[0].kind is kind
+    assert pushed(reason("777", "", remark=remark))[0].kind is kind
+    assert looked_up(route("80", remark=remark))[0].kind is K.DELIVERED, "a code that means something wins"
+
+
 def test_no_routes_yet_is_no_error_and_a_reason_is_one():
     assert looked_up() == ()
     refused = looked_up(reasonCode="1", reasonRemark="手机号 1380 不匹配")
