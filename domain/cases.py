@@ -17,6 +17,14 @@ class CaseKind(StrEnum):
     WRONG_WAYBILL = "wrong_waybill"
     NOT_COLLECTED = "not_collected"
     NOT_MOVING = "not_moving"
+    PRE_SHIP = "pre_ship"
+    REFUND_ONLY = "refund_only"
+    RETURN_REFUND = "return_refund"
+    EXCHANGE = "exchange"
+    RESHIP = "reship"
+    REPAIR = "repair"
+    COMPENSATION = "compensation"
+    UNKNOWN_CASE = "unknown_case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,14 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.WRONG_WAYBILL: CaseRule("logistics", 2, "the parcel travels under another waybill than the platform has"),
     CaseKind.NOT_COLLECTED: CaseRule("logistics", 4, "told as shipped, and the courier has not scanned the parcel"),
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
+    CaseKind.PRE_SHIP: CaseRule("service", 24, "the buyer wants the money back before the goods leave"),
+    CaseKind.REFUND_ONLY: CaseRule("service", 24, "the buyer wants the money back and sends nothing back"),
+    CaseKind.RETURN_REFUND: CaseRule("service", 24, "the buyer sends goods back and wants the money back"),
+    CaseKind.EXCHANGE: CaseRule("service", 24, "the buyer sends goods back and wants other goods"),
+    CaseKind.RESHIP: CaseRule("service", 24, "the buyer wants goods sent again"),
+    CaseKind.REPAIR: CaseRule("service", 24, "the buyer sends goods in for repair"),
+    CaseKind.COMPENSATION: CaseRule("service", 48, "the buyer wants money for a price, freight or fault"),
+    CaseKind.UNKNOWN_CASE: CaseRule("service", 2, "the platform's case cannot be read: it may be a refund"),
 }
 
 
