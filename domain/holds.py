@@ -32,6 +32,7 @@ class HoldCode(StrEnum):
     WAYBILL_CONTRADICTS = "waybill_contradicts"
     DISPATCH_ERROR = "dispatch_error"
     UNWANTED_DOCUMENT = "unwanted_document"
+    STOPPING = "stopping"
     WRITEBACK_REFUSED = "writeback_refused"
     AMOUNT_MISMATCH = "amount_mismatch"
     PRESALE_BALANCE_OPEN = "presale_balance_open"
@@ -94,6 +95,7 @@ HOLDS: dict[HoldCode, HoldRule] = {
     HoldCode.WAYBILL_CONTRADICTS: HoldRule("logistics", 2, "the warehouse scanned another waybill than ours"),
     HoldCode.DISPATCH_ERROR: HoldRule("logistics", 2, "the warehouse could not be told, or dropped the order"),
     HoldCode.UNWANTED_DOCUMENT: HoldRule("logistics", 4, "the order is closed, and the warehouse has it"),
+    HoldCode.STOPPING: HoldRule("service", 2, "a stop was asked for; it ends this hold by itself"),
     HoldCode.WRITEBACK_REFUSED: HoldRule("logistics", 2, "the platform refused the tracking number"),
     HoldCode.AMOUNT_MISMATCH: HoldRule("finance", 4, "the order's sums do not add up"),
     HoldCode.PRESALE_BALANCE_OPEN: HoldRule("service", 72, "deposit paid, balance open"),

@@ -60,11 +60,17 @@ _HOLDABLE = (_S.PAID, _S.APPROVED, _S.ALLOCATED, _S.IN_WAREHOUSE, _S.PACKED)
 # (from, to) -> who may trigger it. docs/glossary.md explains each state.
 MOVES: dict[tuple[State, State], frozenset[Cause]] = {
     (_S.PENDING_PAYMENT, _S.PAID): frozenset({_C.PLATFORM}),
-    (_S.PENDING_PAYMENT, _S.CLOSED): frozenset({_C.PLATFORM, _C.TIMER}),
+    (_S.PENDING_PAYMENT, _S.CLOSED): frozenset({_C.PLATFORM, _C.TIMER, _C.SAGA}),
     **{(state, _S.ON_HOLD): frozenset({_C.RULES, _C.PERSON, _C.PLATFORM}) for state in _HOLDABLE},
-    # A hold is left to the state it interrupted, or an earlier one; `may_resume` says which.
-    **{(_S.ON_HOLD, state): frozenset({_C.RULES, _C.PERSON, _C.PLATFORM, _C.TIMER}) for state in _HOLDABLE},
-    (_S.ON_HOLD, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON}),
+    # A hold is left to the state it interrupted, or an earlier one; `may_resume` says which. A stop that is under way
+    # does not change that the goods leave: a warehouse's or a courier's word moves such an order on.
+    **{
+        (_S.ON_HOLD, state): frozenset({_C.RULES, _C.PERSON, _C.PLATFORM, _C.TIMER, _C.SAGA, _C.WAREHOUSE, _C.COURIER})
+        for state in _HOLDABLE
+    },
+    (_S.ON_HOLD, _S.IN_TRANSIT): frozenset({_C.WAREHOUSE, _C.COURIER, _C.SAGA}),
+    (_S.ON_HOLD, _S.AFTER_SALE): frozenset({_C.SAGA}),
+    (_S.ON_HOLD, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
     (_S.PAID, _S.APPROVED): frozenset({_C.RULES, _C.PERSON}),
     (_S.APPROVED, _S.ALLOCATED): frozenset({_C.ALLOCATOR}),
     (_S.APPROVED, _S.PAID): frozenset({_C.PERSON}),
@@ -78,16 +84,16 @@ MOVES: dict[tuple[State, State], frozenset[Cause]] = {
     (_S.PACKED, _S.CLOSED): frozenset({_C.SAGA}),
     (_S.IN_TRANSIT, _S.DELIVERED): frozenset({_C.COURIER}),
     (_S.DELIVERED, _S.COMPLETED): frozenset({_C.TIMER}),
-    (_S.IN_TRANSIT, _S.AFTER_SALE): frozenset({_C.PLATFORM, _C.PERSON}),
-    (_S.DELIVERED, _S.AFTER_SALE): frozenset({_C.PLATFORM, _C.PERSON}),
+    (_S.IN_TRANSIT, _S.AFTER_SALE): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
+    (_S.DELIVERED, _S.AFTER_SALE): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
     (_S.COMPLETED, _S.AFTER_SALE): frozenset({_C.PLATFORM, _C.PERSON}),
     (_S.AFTER_SALE, _S.IN_TRANSIT): frozenset({_C.PERSON, _C.PLATFORM}),
     (_S.AFTER_SALE, _S.DELIVERED): frozenset({_C.PERSON, _C.PLATFORM}),
     (_S.AFTER_SALE, _S.COMPLETED): frozenset({_C.PERSON, _C.PLATFORM}),
     (_S.AFTER_SALE, _S.CLOSED): frozenset({_C.PERSON, _C.PLATFORM}),
-    (_S.PAID, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON}),
-    (_S.APPROVED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON}),
-    (_S.ALLOCATED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON}),
+    (_S.PAID, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
+    (_S.APPROVED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
+    (_S.ALLOCATED, _S.CLOSED): frozenset({_C.PLATFORM, _C.PERSON, _C.SAGA}),
 }
 
 

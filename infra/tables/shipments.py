@@ -74,6 +74,15 @@ def void_shipments(tx: Connection, references: Sequence[str]) -> None:
     tx.execute(SHIPMENTS["void_shipments"], {"references": list(references)})
 
 
+def want_voids(tx: Connection, package_ids: Sequence[int]) -> None:
+    """Nobody wants the waybills of these packages any more, nor those that a call may have booked.
+
+    No statement for none.
+    """
+    if package_ids:
+        tx.execute(SHIPMENTS["want_voids"], {"ids": list(package_ids)})
+
+
 def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
     """Record that calls have ended with an unknown effect: the next try asks first, after `lag_s` seconds, when a
     look-up shows a booking.

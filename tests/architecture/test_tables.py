@@ -113,6 +113,7 @@ OWNERS = {
     "stock_location": "stock",
     "stock_pool": "stock",
     "stock_refusal": "recount",
+    "stop": "stops",
     "tombstone": "retention",
     "unreadable_entry": "unreadable",
     "warehouse_page": "scans",

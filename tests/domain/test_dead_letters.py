@@ -21,7 +21,7 @@ from domain.states import MOVES, Cause, State, may, may_resume
 from domain.stock import Reservation
 from infra.process.steps import STEPS
 
-HOLDABLE = sorted(to for came, to in MOVES if came is State.ON_HOLD and to is not State.CLOSED)
+HOLDABLE = sorted(to for came, to in MOVES if came is State.ON_HOLD and may_resume(State.PACKED, to))
 
 
 @st.composite

@@ -41,6 +41,11 @@ UPDATE shipment SET call_deadline = now() + make_interval(secs => %(lag_s)s) WHE
 UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
 WHERE reference = ANY(%(references)s) AND status <> 'voided';
 
+-- name: want_voids
+-- Also of a call that may have happened: what it booked is found first.
+UPDATE shipment SET void_wanted_at = now()
+WHERE package_id = ANY(%(ids)s) AND status <> 'voided' AND void_wanted_at IS NULL;
+
 -- name: living_waybills
 -- Booked waybills of fulfillment orders whose packages have not left.
 SELECT p.fulfillment_order_id, s.courier, s.waybill

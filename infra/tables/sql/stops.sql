@@ -1,0 +1,76 @@
+-- Stops: requests to keep fulfillment orders from leaving. At most one of a fulfillment order is open.
+
+-- name: ask
+-- A second request joins the open one: pieces that are not wanted any more win over pieces that are shipped anew. Lines are
+-- united where both want the same; none named means all. `is_new`: no stop was open.
+INSERT INTO stop AS s (fulfillment_order_id, order_id, asked_by, author, code, goal, lines, case_id, until_at)
+SELECT r.fulfillment_order_id, r.order_id, r.asked_by, r.author, r.code, r.goal, r.lines, r.case_id, r.until_at
+FROM json_to_recordset(%(rows)s::json)
+     AS r(fulfillment_order_id bigint, order_id bigint, asked_by text, author text, code text, goal text, lines text[],
+          case_id text, until_at timestamptz)
+ORDER BY r.fulfillment_order_id
+ON CONFLICT (fulfillment_order_id) WHERE status = 'asked'
+DO UPDATE SET
+    asked_by = CASE WHEN s.goal = 'rebuild' AND excluded.goal = 'close' THEN excluded.asked_by ELSE s.asked_by END,
+    author = CASE WHEN s.goal = 'rebuild' AND excluded.goal = 'close' THEN excluded.author ELSE s.author END,
+    code = CASE WHEN s.goal = 'rebuild' AND excluded.goal = 'close' THEN excluded.code ELSE s.code END,
+    goal = CASE WHEN excluded.goal = 'close' THEN 'close' ELSE s.goal END,
+    lines = CASE
+        WHEN s.goal <> excluded.goal THEN CASE WHEN excluded.goal = 'close' THEN excluded.lines ELSE s.lines END
+        WHEN s.lines = '{}' OR excluded.lines = '{}' THEN '{}'
+        ELSE ARRAY(SELECT DISTINCT l FROM unnest(s.lines || excluded.lines) AS l ORDER BY l) END,
+    case_id = coalesce(s.case_id, excluded.case_id),
+    until_at = least(s.until_at, excluded.until_at)
+RETURNING s.fulfillment_order_id, s.id, s.xmax = 0 AS is_new;
+
+-- name: withdraw
+UPDATE stop SET status = 'withdrawn', ended_at = now(), rung = ''
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked'
+RETURNING fulfillment_order_id, id;
+
+-- name: end
+UPDATE stop AS s SET status = r.status, ended_at = now(), rung = ''
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text)
+WHERE s.id = r.id AND s.status = 'asked';
+
+-- name: note_rung
+UPDATE stop AS s SET rung = r.rung
+FROM json_to_recordset(%(rows)s::json) AS r(id bigint, rung text)
+WHERE s.id = r.id AND s.status = 'asked' AND s.rung <> r.rung;
+
+-- name: confirm
+-- A person says that the goods are still in the house.
+UPDATE stop SET confirmed_by = %(by)s, confirmed_at = now()
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked' AND confirmed_at IS NULL
+RETURNING fulfillment_order_id;
+
+-- name: load_open
+-- After the lock of the fulfillment orders, in a statement of its own.
+SELECT s.id, s.fulfillment_order_id, s.order_id, s.code, s.goal, s.lines, s.case_id, s.asked_by, s.author,
+       s.confirmed_at IS NOT NULL AS is_confirmed, s.asked_at, s.until_at, s.rung,
+       coalesce(CASE WHEN l.reference IS NOT NULL THEN l.location END, f.location) AS location,
+       l.status AS document, l.reference, coalesce(l.stop_status, '') AS recall,
+       coalesce(l.status = 'intended' AND l.call_deadline IS NOT NULL, false) AS is_unclear
+FROM stop AS s
+JOIN fulfillment_order AS f ON f.id = s.fulfillment_order_id
+LEFT JOIN LATERAL (SELECT * FROM placement AS l WHERE l.fulfillment_order_id = f.id
+                   ORDER BY l.generation DESC LIMIT 1) AS l ON true
+WHERE s.fulfillment_order_id = ANY(%(ids)s) AND s.status = 'asked'
+ORDER BY s.fulfillment_order_id;
+
+-- name: load_parcels
+-- Packages that were not cancelled, with the live shipment.
+SELECT p.fulfillment_order_id, p.id AS package_id, p.account, coalesce(s.status = 'booked', false) AS lives,
+       coalesce(s.status = 'intended' AND s.call_deadline IS NOT NULL, false) AS is_unclear,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left,
+       coalesce(s.void_status, '') AS void
+FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
+WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
+ORDER BY p.id;
+
+-- name: of_orders
+-- The newest stop of each fulfillment order of some orders, open or ended.
+SELECT DISTINCT ON (s.fulfillment_order_id) s.fulfillment_order_id, s.order_id, s.asked_by, s.author, s.code, s.goal, s.lines,
+       s.case_id, s.status, s.rung, s.asked_at, s.until_at, s.ended_at
+FROM stop AS s WHERE s.order_id = ANY(%(order_ids)s)
+ORDER BY s.fulfillment_order_id, s.id DESC;

@@ -1,0 +1,197 @@
+"""Stops in Postgres: requests to keep fulfillment orders from leaving, and where their goods are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from domain.dispatch import PlacementStatus
+from domain.states import State
+from domain.stops import (
+    ParcelFacts,
+    RecallStatus,
+    StopAsker,
+    StopCode,
+    StopFacts,
+    StopGoal,
+    StopStatus,
+    VoidStatus,
+)
+from infra.tables.pool import Connection
+from infra.tables.rows import rows_json
+from infra.tables.sql import load
+
+STOPS = load("stops")
+# Accounts of packages that a warehouse has booked by a contract of its own.
+_OF_WAREHOUSES = "warehouse/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStop:
+    """A stop to ask for. `author`: a person's name, the platform's account, or a step.
+
+    `lines`: ids of the lines that are asked for, none: all. `case_id`: of the case that asks. `until_at`: when whoever
+    asked must have an answer.
+    """
+
+    fulfillment_order_id: int
+    order_id: int
+    asked_by: StopAsker
+    author: str
+    code: StopCode
+    goal: StopGoal
+    lines: tuple[str, ...] = ()
+    case_id: str | None = None
+    until_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedStop:
+    """The open stop of a fulfillment order. `is_new`: none was open before."""
+
+    id: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStop:
+    """An open stop of a fulfillment order whose row this transaction holds, with the last document.
+
+    `location`: of the document, else where the fulfillment order is placed. `rung`: what it waited for last.
+    `is_unclear`: a call that places the document may have happened.
+    """
+
+    id: int
+    fulfillment_order_id: int
+    order_id: int
+    code: str
+    goal: str
+    lines: list[str]
+    case_id: str | None
+    asked_by: str
+    author: str
+    is_confirmed: bool
+    asked_at: datetime
+    until_at: datetime | None
+    rung: str
+    location: str | None
+    document: str | None
+    reference: str | None
+    recall: str
+    is_unclear: bool
+
+    def facts(self, at: State, parcels: Sequence[ParcelFacts], *, can_ask: bool) -> StopFacts:
+        """What the rules judge by. `at`: the state, or what a hold interrupts."""
+        document = PlacementStatus(self.document) if self.document else None
+        # A refused document leaves nothing at the warehouse, as one that was never there.
+        if document is PlacementStatus.REFUSED or (document is PlacementStatus.INTENDED and not self.is_unclear):
+            document = None
+        return StopFacts(
+            at=at,
+            parcels=tuple(parcels),
+            document=document,
+            is_unclear=self.is_unclear,
+            can_ask=can_ask,
+            recall=RecallStatus(self.recall),
+            is_confirmed=self.is_confirmed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRow:
+    """The newest stop of a fulfillment order, open or ended, for whoever looks at it."""
+
+    fulfillment_order_id: int
+    order_id: int
+    asked_by: str
+    author: str
+    code: str
+    goal: str
+    lines: list[str]
+    case_id: str | None
+    status: str
+    rung: str
+    asked_at: datetime
+    until_at: datetime | None
+    ended_at: datetime | None
+
+
+def ask_stops(tx: Connection, stops: Sequence[NewStop]) -> dict[int, AskedStop]:
+    """Ask for stops, at most one a fulfillment order; by fulfillment order. No statement for none.
+
+    One that is open already is joined: `CLOSE` wins over `REBUILD`, and lines of one goal are united.
+    """
+    if not stops:
+        return {}
+    rows = rows_json(
+        {
+            "fulfillment_order_id": one.fulfillment_order_id,
+            "order_id": one.order_id,
+            "asked_by": one.asked_by,
+            "author": one.author,
+            "code": one.code,
+            "goal": one.goal,
+            "lines": list(one.lines),
+            "case_id": one.case_id,
+            "until_at": one.until_at,
+        }
+        for one in stops
+    )
+    return {id_: AskedStop(stop_id, is_new) for id_, stop_id, is_new in tx.execute(STOPS["ask"], {"rows": rows})}
+
+
+def withdraw_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, int]:
+    """Nobody asks for the open stops any more; their ids by fulfillment order. No statement for none."""
+    if not fulfillment_order_ids:
+        return {}
+    return dict(tx.execute(STOPS["withdraw"], {"ids": list(fulfillment_order_ids)}).fetchall())
+
+
+def end_stops(tx: Connection, ends: Mapping[int, StopStatus]) -> None:
+    """End open stops, by their ids. No statement for none."""
+    if ends:
+        rows = rows_json({"id": id_, "status": status} for id_, status in ends.items())
+        tx.execute(STOPS["end"], {"rows": rows})
+
+
+def note_rungs(tx: Connection, rungs: Mapping[int, str]) -> None:
+    """Write down what open stops wait for, by their ids. No statement for none."""
+    if rungs:
+        tx.execute(STOPS["note_rung"], {"rows": rows_json({"id": id_, "rung": rung} for id_, rung in rungs.items())})
+
+
+def confirm_stops(tx: Connection, fulfillment_order_ids: Sequence[int], by: str) -> list[int]:
+    """A person says that the goods are still in the house; the fulfillment orders with an open stop."""
+    named = {"ids": list(fulfillment_order_ids), "by": by}
+    return [row[0] for row in tx.execute(STOPS["confirm"], named)]
+
+
+def load_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[OpenStop]:
+    """Open stops of fulfillment orders that this transaction has locked."""
+    with tx.cursor(row_factory=class_row(OpenStop)) as cursor:
+        return cursor.execute(STOPS["load_open"], {"ids": list(fulfillment_order_ids)}).fetchall()
+
+
+def load_parcels(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[ParcelFacts]]:
+    """Packages that were not cancelled, by fulfillment order."""
+    found: dict[int, list[ParcelFacts]] = {}
+    rows = tx.execute(STOPS["load_parcels"], {"ids": list(fulfillment_order_ids)})
+    for id_, package_id, account, lives, is_unclear, has_left, void in rows:
+        found.setdefault(id_, []).append(
+            ParcelFacts(
+                package_id=package_id,
+                lives=lives,
+                is_unclear=is_unclear,
+                is_ours=not account.startswith(_OF_WAREHOUSES),
+                has_left=has_left,
+                void=VoidStatus(void),
+            )
+        )
+    return found
+
+
+def stops_of_orders(tx: Connection, order_ids: Sequence[int]) -> list[StopRow]:
+    """The newest stop of each fulfillment order of some orders, open or ended."""
+    with tx.cursor(row_factory=class_row(StopRow)) as cursor:
+        return cursor.execute(STOPS["of_orders"], {"order_ids": list(order_ids)}).fetchall()
