@@ -11,6 +11,7 @@ from domain.errors import Refused
 from sandbox import control, report
 from sandbox.limit import OverLimitError
 from sandbox.poison import ForbiddenError
+from sandbox.refunds import AnswerLostError as PlatformAnswerLostError
 from sandbox.signatures import same
 from sandbox.warehouse import Answer, AnswerLostError, FeedRequest
 from sandbox.world import World
@@ -51,7 +52,12 @@ def _taobao(world: World, clock: Clock) -> Handler:
             form = {**request.query, **form}
         if world.latency.taobao_ms:
             await asyncio.sleep(world.latency.taobao_ms / 1000)
-        return _limited(lambda: world.platform.answer(form, clock()))
+        try:
+            return _limited(lambda: world.platform.answer(form, clock()))
+        except PlatformAnswerLostError:
+            if request.transport is not None:
+                request.transport.abort()
+            return _json(b"")
 
     return handle
 
