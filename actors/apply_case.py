@@ -31,7 +31,7 @@ STEP = Step(
     name="apply_case",
     does="ask for what an after-sale case needs of its order: a stop, a hold, or nothing any more",
     subject=Subject.CASE,
-    leads_to=("answer",),
+    leads_to=("stop", "answer"),
     group="order",
     failpoints=("decided",),
 )

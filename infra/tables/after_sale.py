@@ -209,11 +209,11 @@ def end_answers(tx: Connection, ended: Iterable[AnswerEnd]) -> None:
     tx.execute(AFTER_SALE["end_answers"], {"rows": rows})
 
 
-def cases_to_answer(tx: Connection, order_ids: Sequence[int]) -> list[tuple[int, str]]:
-    """(case, account of its shop) of the cases about some orders that were not answered. No statement for none."""
+def want_answers(tx: Connection, order_ids: Sequence[int]) -> list[tuple[str, str]]:
+    """The platforms' cases about some orders are to be answered now; (lane, account) of each. No statement for none."""
     if not order_ids:
         return []
-    return tx.execute(AFTER_SALE["cases_to_answer"], {"order_ids": list(order_ids)}).fetchall()
+    return tx.execute(AFTER_SALE["want_answers"], {"order_ids": list(order_ids)}).fetchall()
 
 
 class CaseCursorRow(NamedTuple):

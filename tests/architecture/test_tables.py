@@ -28,6 +28,7 @@ BEGUN = "an order that was kept out is begun as a whole: state, pieces and sums 
 MAKES_DUE = "a change and the work that it makes due are one statement, so that neither is seen without the other"
 WRITES_ELSEWHERE = {
     ("after_sale", "order_case"): "what a platform tells of a case joins the row that a person works on",
+    ("after_sale", "work"): MAKES_DUE,
     ("payloads", "refused_input"): COUNTS_REFUSED,
     ("scans", "refused_input"): COUNTS_REFUSED,
     ("unreadable", "refused_input"): COUNTS_REFUSED,

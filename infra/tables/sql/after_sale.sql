@@ -141,11 +141,15 @@ SET answer_status = r.status,
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, status text, is_clear boolean)
 WHERE c.id = r.id;
 
--- name: cases_to_answer
--- Cases of platforms about some orders that are not over and were not answered, with their shop. Index order_case_of_order.
-SELECT c.id, c.shop FROM order_case AS c
+-- name: want_answers
+-- The answers of cases about some orders are due now. Index order_case_of_order.
+INSERT INTO work (step, subject_id, lane, account)
+SELECT 'answer', c.id, 'p1', c.shop FROM order_case AS c
 WHERE c.order_id = ANY(%(order_ids)s) AND c.stage <> '' AND c.closed_at IS NULL AND c.answer_status IN ('', 'asked')
-ORDER BY c.id;
+ORDER BY c.id
+ON CONFLICT (step, subject_id) DO UPDATE SET due_at = least(work.due_at, now()) WHERE work.lease_token IS NULL
+RETURNING lane, account;
+
 -- name: load_case_cursors
 SELECT s.id, s.account, c.cursor_at, c.open_from, c.open_to, c.window_s, now()
 FROM shop AS s LEFT JOIN case_cursor AS c ON c.shop_id = s.id WHERE s.id = ANY(%(ids)s);
