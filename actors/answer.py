@@ -17,7 +17,7 @@ from domain.errors import Conflict, Misconfigured, Refused, Throttled, Transient
 from domain.order import Lane
 from domain.outcomes import Done, Later
 from domain.steps import Step, Subject
-from domain.stop_answers import StopVerdict, Verdict, verdict_of
+from domain.stop_answers import SETTLING, StopVerdict, Verdict, verdict_of
 from domain.take_over import Mode, ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError, call_each
@@ -40,6 +40,8 @@ STEP = Step(
 
 # A stop that has not ended is looked at again after so long, though its end makes the answer due by itself.
 _LOOK_S = 300.0
+# After its end the review is about to hold what is left of the order.
+_SETTLING_S = 10.0
 # An unclear answer is looked for in the case so often, and for so long where the platform names no deadline.
 _UNCLEAR_S, _UNCLEAR_MAX_S = 60.0, 86_400.0
 # These errors say that the call had no effect.
@@ -146,7 +148,8 @@ class AnswerStep:
         if verdict.verdict is Verdict.NOTHING:
             return Finished(ref, Done(facts={"left_alone": "no_stop"}))
         if verdict.verdict is Verdict.WAIT:
-            return Finished(ref, Later("stop_under_way", after_s=self._look_s(row)))
+            most_s = _SETTLING_S if verdict.code == SETTLING else _LOOK_S
+            return Finished(ref, Later("stop_under_way", after_s=self._look_s(row, most_s)))
         answer = StopAnswer.STOPPED if is_stopped else StopAnswer.NOT_STOPPED
         return PendingAnswer(ref, row, port, answer, verdict.code, seen_before=False)
 
@@ -157,10 +160,10 @@ class AnswerStep:
     def _is_due(self, row: AnswerRow) -> bool:
         return row.left_s is not None and row.left_s <= self._margin_s(row)
 
-    def _look_s(self, row: AnswerRow) -> float:
+    def _look_s(self, row: AnswerRow, most_s: float) -> float:
         if row.left_s is None:
-            return _LOOK_S
-        return max(1.0, min(_LOOK_S, row.left_s - self._margin_s(row)))
+            return most_s
+        return max(1.0, min(most_s, row.left_s - self._margin_s(row)))
 
     async def call(self, intents: Sequence[PendingAnswer], lease: Lease) -> Mapping[int, Any]:
         return await call_each(

@@ -68,15 +68,15 @@ class CasePart:
         lines: set[str] = set().union(*(one.lines for _, one in wanted))
         is_whole = any(not one.lines for _, one in wanted)
         deadlines = [case.decide_by for case, _ in wanted if case.decide_by is not None]
+        is_paid = any(one.stop is StopCode.REFUND_PAID for _, one in wanted)
         request = StopRequest(
             locked=self.locked,
             shop=self.order.key.account,
             asked_by=StopAsker.PLATFORM,
             author=self.order.key.account,
-            code=StopCode.REFUND_PAID
-            if any(one.stop is StopCode.REFUND_PAID for _, one in wanted)
-            else StopCode.REFUND_ASKED,
-            goal=StopGoal.CLOSE,
+            code=StopCode.REFUND_PAID if is_paid else StopCode.REFUND_ASKED,
+            # A refund that is not paid may be withdrawn: the order waits for that as one that nothing binds.
+            goal=StopGoal.CLOSE if is_paid else StopGoal.REBUILD,
             lines=() if is_whole else tuple(sorted(lines)),
             case_id=wanted[0][0].case_id,
             until_at=min(deadlines, default=None),
@@ -209,7 +209,8 @@ def apply_case(message: BellKey, runner: Runner) -> None:
 
 def _covers(stop: StopRow, request: StopRequest) -> bool:
     """Whether an open stop asks for all of it already, for a case and by the same deadline."""
-    if stop.status != StopStatus.ASKED or stop.goal != StopGoal.CLOSE or stop.case_id is None:
+    is_weaker = request.goal is StopGoal.CLOSE and stop.goal != StopGoal.CLOSE
+    if stop.status != StopStatus.ASKED or is_weaker or stop.case_id is None:
         return False
     is_all = not stop.lines or (bool(request.lines) and set(request.lines) <= set(stop.lines))
     is_in_time = request.until_at is None or (stop.until_at is not None and stop.until_at <= request.until_at)

@@ -19,6 +19,7 @@ class CaseKind(StrEnum):
     NOT_MOVING = "not_moving"
     STOP_TOO_LATE = "stop_too_late"
     MOVED_THOUGH_STOPPED = "moved_though_stopped"
+    CLOSED_WHILE_SHIPPED = "closed_while_shipped"
     PRE_SHIP = "pre_ship"
     REFUND_ONLY = "refund_only"
     RETURN_REFUND = "return_refund"
@@ -47,6 +48,7 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.NOT_MOVING: CaseRule("logistics", 24, "the courier has not scanned the parcel for long"),
     CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods leave all the same"),
     CaseKind.MOVED_THOUGH_STOPPED: CaseRule("logistics", 2, "a parcel left after its stop was confirmed"),
+    CaseKind.CLOSED_WHILE_SHIPPED: CaseRule("service", 4, "its platform has closed the order, and the parcel has left"),
     CaseKind.PRE_SHIP: CaseRule("service", 24, "the buyer wants the money back before the goods leave"),
     CaseKind.REFUND_ONLY: CaseRule("service", 24, "the buyer wants the money back and sends nothing back"),
     CaseKind.RETURN_REFUND: CaseRule("service", 24, "the buyer sends goods back and wants the money back"),

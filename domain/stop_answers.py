@@ -1,7 +1,8 @@
 """What a platform may be told about the goods of a case. Pure rules.
 
 *Stopped* pays the buyer back, so it is told only when nothing of the case's lines can leave: every fulfillment order
-with pieces of them is closed, no package of theirs has left, no waybill of theirs lives, and no warehouse has them.
+with pieces of them is closed, or on hold for a refund and unbound; no package of theirs has left, no
+waybill of theirs lives, and no warehouse has them.
 """
 
 from collections.abc import Sequence
@@ -9,8 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.states import State
-from domain.stops import StopGoal, StopStatus
+from domain.stops import StopCode, StopGoal, StopStatus
 
+# Stops that are asked for because of a refund.
+_OF_REFUNDS = frozenset({StopCode.REFUND_ASKED, StopCode.REFUND_PAID})
+# Nothing of an order has gone out in these states. A label is booked only after the platform was asked once more.
+_UNBOUND = frozenset({State.PAID, State.APPROVED, State.ALLOCATED})
+# Every stop has ended, and what is left of the order is not held yet.
+SETTLING = "settling"
 # Of a case whose deadline comes before any end.
 NOT_YET = "not_yet"
 
@@ -26,10 +33,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartOfCase:
-    """A fulfillment order with pieces of the case's lines. `stop`, `goal`: of its newest stop, None without one.
+    """A fulfillment order with pieces of the case's lines. `at`: its state, or what a hold interrupts.
 
-    `at`: its state, or what a hold interrupts. `has_waybill`: one lives, or may. `has_document`: a warehouse has it, or
-    may have. `has_left`: one of its packages was handed over or collected.
+    `stop`, `goal`, `code`: of its newest stop, None without one. `waits`: it is on hold for a refund. `has_waybill`:
+    one lives, or may. `has_document`: a warehouse has it, or may have. `has_left`: one of its packages was handed over
+    or collected.
     """
 
     state: State
@@ -37,18 +45,23 @@ class PartOfCase:
     has_left: bool
     has_waybill: bool
     has_document: bool
+    waits: bool = False
     stop: StopStatus | None = None
     goal: StopGoal | None = None
+    code: StopCode | None = None
 
     @property
     def is_kept(self) -> bool:
         """Whether nothing of it can leave any more."""
-        return self.state is State.CLOSED and not (self.has_left or self.has_waybill or self.has_document)
+        if self.has_left or self.has_waybill or self.has_document:
+            return False
+        return self.state is State.CLOSED or (self.waits and self.state is State.ON_HOLD and self.at in _UNBOUND)
 
     @property
     def is_asked(self) -> bool:
-        """Whether a stop was asked for that nobody took back."""
-        return self.goal is StopGoal.CLOSE and self.stop not in {None, StopStatus.WITHDRAWN}
+        """Whether a stop was asked for that nobody took back, because of a refund or for good."""
+        is_for_it = self.goal is StopGoal.CLOSE or self.code in _OF_REFUNDS
+        return is_for_it and self.stop not in {None, StopStatus.WITHDRAWN}
 
     @property
     def is_lost(self) -> bool:
@@ -70,7 +83,7 @@ def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
         return StopVerdict(Verdict.NOTHING)
     if all(one.is_kept for one in parts):
         return StopVerdict(Verdict.STOPPED, StopStatus.STOPPED)
-    waiting = [one for one in parts if one.stop is StopStatus.ASKED and one.goal is StopGoal.CLOSE]
+    waiting = [one for one in parts if one.is_asked and one.stop is StopStatus.ASKED]
     if waiting and not is_due:
         return StopVerdict(Verdict.WAIT)
     lost = [one for one in parts if one.is_lost]
@@ -79,4 +92,4 @@ def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
     if is_due:
         slowest = max((one for one in parts if not one.is_kept), key=lambda one: (one.has_left, one.has_document))
         return StopVerdict(Verdict.NOT_STOPPED, slowest.at if slowest.has_left else NOT_YET)
-    return StopVerdict(Verdict.WAIT)
+    return StopVerdict(Verdict.WAIT, SETTLING)

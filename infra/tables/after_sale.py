@@ -14,7 +14,7 @@ from domain.gates import ENGINE
 from domain.money import Money
 from domain.states import State
 from domain.stop_answers import PartOfCase
-from domain.stops import StopGoal, StopStatus
+from domain.stops import StopCode, StopGoal, StopStatus
 from domain.windows import Marks
 from infra.tables.pool import Connection
 from infra.tables.rows import Row, rows_json
@@ -173,7 +173,7 @@ def parts_of_cases(tx: Connection, ids: Sequence[int]) -> dict[int, list[PartOfC
     """Fulfillment orders with pieces of the cases' lines, by case."""
     found: dict[int, list[PartOfCase]] = {}
     for row in tx.execute(AFTER_SALE["parts_of_cases"], {"ids": list(ids)}):
-        case_id, _, state, resume_state, has_left, has_waybill, has_document, stop, goal = row
+        case_id, _, state, resume_state, has_left, has_waybill, has_document, waits, stop, goal, code = row
         now = State(state)
         part = PartOfCase(
             state=now,
@@ -181,8 +181,10 @@ def parts_of_cases(tx: Connection, ids: Sequence[int]) -> dict[int, list[PartOfC
             has_left=has_left,
             has_waybill=has_waybill,
             has_document=has_document,
+            waits=waits,
             stop=StopStatus(stop) if stop else None,
             goal=StopGoal(goal) if goal else None,
+            code=StopCode(code) if code else None,
         )
         found.setdefault(case_id, []).append(part)
     return found

@@ -68,7 +68,5 @@ class HandAfterSale:
         self._raise("answer")
         self.told.append(report)
         if report.answer is StopAnswer.STOPPED and self.pays:
-            self.known[report.case_id] = replace(
-                self.known[report.case_id], stage=CaseStage.REFUNDED, needs=CaseNeeds.NOBODY
-            )
+            self.show(report.platform_order_id, case_id=report.case_id, stage=CaseStage.REFUNDED)
         self._raise("after_answer")

@@ -13,7 +13,7 @@ from ops.verbs.holds import release
 from tests.actors.hand_after_sale import HandAfterSale
 
 STOPS = "SELECT code, goal, lines, case_id, status FROM stop ORDER BY id"
-REFUND = ("refund_asked", "close", [], "91001", "asked")
+REFUND = ("refund_asked", "rebuild", [], "91001", "asked")
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_refund_after_the_hand_over_is_a_case_with_an_owner(labelled, tell, ki
 
 def test_a_refund_that_was_paid_at_first_sight_stops_what_is_booked(labelled, tell):
     tell(stage=CaseStage.REFUNDED, needs=CaseNeeds.NOBODY)
-    assert labelled.rows(STOPS) == [("refund_paid", *REFUND[1:])]
+    assert labelled.rows(STOPS) == [("refund_paid", "close", *REFUND[2:])]
 
 
 def test_a_stop_that_has_failed_outside_is_not_asked_for_again(labelled, tell):
@@ -174,4 +174,4 @@ def test_a_line_of_a_case_is_asked_for_alone(shop, trade, tell):
     shop.deliver({**two, "payment": "20.00", "total_fee": "20.00"})
     shop.flow(until="label")
     tell(line_ids=("7002",))
-    assert shop.rows(STOPS) == [("refund_asked", "close", ["7002"], "91001", "asked")]
+    assert shop.rows(STOPS) == [("refund_asked", "rebuild", ["7002"], "91001", "asked")]

@@ -1,12 +1,13 @@
 """What a platform may be told about the goods of a case."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from domain.states import State
-from domain.stop_answers import NOT_YET, PartOfCase, StopVerdict, Verdict, verdict_of
-from domain.stops import StopGoal, StopStatus
+from domain.stop_answers import NOT_YET, SETTLING, PartOfCase, StopVerdict, Verdict, verdict_of
+from domain.stops import StopCode, StopGoal, StopStatus
 
 STOPPED = StopVerdict(Verdict.STOPPED, "stopped")
 WAIT = StopVerdict(Verdict.WAIT)
@@ -18,11 +19,23 @@ def part(state=State.ON_HOLD, stop=StopStatus.ASKED, goal=StopGoal.CLOSE, *, at=
 
 
 KEPT = part(State.CLOSED, StopStatus.STOPPED)
+WAITS = part(State.ON_HOLD, StopStatus.STOPPED, StopGoal.REBUILD, at=State.PAID, waits=True, code=StopCode.REFUND_ASKED)
 
 
 def test_a_closed_order_of_which_nothing_is_outside_was_stopped():
     for is_due in (False, True):
         assert verdict_of([KEPT], is_due=is_due) == STOPPED
+
+
+def test_an_order_that_waits_before_its_review_for_this_refund_was_stopped():
+    assert verdict_of([WAITS, KEPT], is_due=False) == STOPPED
+    for changed in ({"waits": False}, {"at": State.IN_WAREHOUSE}, {"state": State.PAID}, {"has_waybill": True}):
+        assert verdict_of([replace(WAITS, **changed)], is_due=False).verdict is not Verdict.STOPPED
+
+
+def test_an_order_that_is_made_anew_for_another_reason_has_nothing_to_tell():
+    other = replace(WAITS, code=StopCode.ADDRESS_CHANGED)
+    assert verdict_of([other], is_due=True).verdict is Verdict.NOTHING
 
 
 @pytest.mark.parametrize("outside", ["has_left", "has_waybill", "has_document"])
@@ -33,7 +46,7 @@ def test_nothing_outside_may_be_left_whatever_the_stop_says(outside):
 
 def test_every_part_counts():
     assert verdict_of([KEPT, part()], is_due=False) == WAIT
-    assert verdict_of([KEPT, part(State.ALLOCATED, None, None)], is_due=False) == WAIT
+    assert verdict_of([KEPT, part(State.ALLOCATED, None, None)], is_due=False) == StopVerdict(Verdict.WAIT, SETTLING)
     late = part(State.IN_TRANSIT, StopStatus.TOO_LATE, has_left=True)
     assert verdict_of([KEPT, late], is_due=False) == StopVerdict(Verdict.NOT_STOPPED, "too_late")
     assert verdict_of([KEPT, KEPT], is_due=False) == STOPPED
@@ -88,7 +101,8 @@ def test_in_every_combination_stopped_is_told_only_if_nothing_can_leave():
             told = verdict_of(parts, is_due=is_due)
             seen.add(told.verdict)
             safe = all(
-                each.state is State.CLOSED and not (each.has_left or each.has_waybill or each.has_document)
+                (each.state is State.CLOSED or each.waits)
+                and not (each.has_left or each.has_waybill or each.has_document)
                 for each in parts
             )
             assert told.verdict is not Verdict.STOPPED or safe

@@ -99,7 +99,8 @@ FOR UPDATE;
 
 -- name: parts_of_cases
 -- The fulfillment orders with pieces of a case, by case: what is there of them outside, and the newest stop. What lies in
--- packages counts too, and pieces that somebody else has shipped have left.
+-- packages counts too, and pieces that somebody else has shipped have left. What was divided from a stopped fulfillment
+-- order has its stop.
 SELECT c.id AS case_id, f.id AS fulfillment_order_id, f.state, f.resume_state,
        EXISTS (SELECT FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                AND (p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL))
@@ -112,10 +113,18 @@ SELECT c.id AS case_id, f.id AS fulfillment_order_id, f.state, f.resume_state,
        EXISTS (SELECT FROM placement AS d WHERE d.fulfillment_order_id = f.id
                AND (d.status IN ('placed', 'final') OR d.status = 'intended' AND d.call_deadline IS NOT NULL))
            AS has_document,
-       s.status AS stop, s.goal
+       EXISTS (SELECT FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'refund_requested'
+               AND h.released_at IS NULL) AS waits,
+       s.status AS stop, s.goal, s.code
 FROM order_case AS c
 JOIN fulfillment_order AS f ON f.order_id = c.order_id
-LEFT JOIN LATERAL (SELECT * FROM stop AS s WHERE s.fulfillment_order_id = f.id ORDER BY s.id DESC LIMIT 1) AS s ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM stop AS s
+    WHERE s.order_id = f.order_id
+      AND (s.fulfillment_order_id = f.id
+           OR s.status = 'stopped' AND s.code IN ('refund_asked', 'refund_paid')
+              AND (s.lines = '{}' OR c.lines = '{}' OR s.lines && c.lines))
+    ORDER BY s.fulfillment_order_id = f.id DESC, s.id DESC LIMIT 1) AS s ON true
 WHERE c.id = ANY(%(ids)s)
   AND EXISTS (SELECT FROM fulfillment_line AS l
               WHERE l.fulfillment_order_id = f.id AND (c.lines = '{}' OR l.line_id = ANY(c.lines))
