@@ -17,7 +17,7 @@ from domain.errors import Conflict, Misconfigured, Refused, Throttled, Transient
 from domain.order import Lane
 from domain.outcomes import Done, Later
 from domain.steps import Step, Subject
-from domain.stop_answers import SETTLING, StopVerdict, Verdict, verdict_of
+from domain.stop_answers import SETTLING, AnswerKind, StopVerdict, verdict_of
 from domain.take_over import Mode, ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError, call_each
@@ -43,7 +43,8 @@ _LOOK_S = 300.0
 # After its end the review is about to hold what is left of the order.
 _SETTLING_S = 10.0
 # An unclear answer is looked for in the case so often, and for so long where the platform names no deadline.
-_UNCLEAR_S, _UNCLEAR_MAX_S = 60.0, 86_400.0
+_UNCLEAR_S = 60.0
+_UNCLEAR_MAX_S = 86_400.0
 # These errors say that the call had no effect.
 _CLEAR = (Transient, Throttled, Misconfigured)
 _SETTLED = frozenset({"told", "already", "refused", "unknown"})
@@ -140,14 +141,14 @@ class AnswerStep:
     def _pending(
         self, ref: SubjectRef, row: AnswerRow, port: AfterSale, verdict: StopVerdict
     ) -> PendingAnswer | Finished:
-        is_stopped = verdict.verdict is Verdict.STOPPED
+        is_stopped = verdict.verdict is AnswerKind.STOPPED
         if row.is_asked_about and not (is_stopped and row.answer == StopAnswer.NOT_STOPPED):
             # What may have been told is looked for, whatever has become of the order.
             answer = StopAnswer(row.answer)
             return PendingAnswer(ref, row, port, answer, verdict.code, seen_before=True)
-        if verdict.verdict is Verdict.NOTHING:
+        if verdict.verdict is AnswerKind.NOTHING:
             return Finished(ref, Done(facts={"left_alone": "no_stop"}))
-        if verdict.verdict is Verdict.WAIT:
+        if verdict.verdict is AnswerKind.WAIT:
             most_s = _SETTLING_S if verdict.code == SETTLING else _LOOK_S
             return Finished(ref, Later("stop_under_way", after_s=self._look_s(row, most_s)))
         answer = StopAnswer.STOPPED if is_stopped else StopAnswer.NOT_STOPPED

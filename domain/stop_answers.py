@@ -22,7 +22,7 @@ SETTLING = "settling"
 NOT_YET = "not_yet"
 
 
-class Verdict(StrEnum):
+class AnswerKind(StrEnum):
     """`NOTHING`: no stop was asked for, so there is nothing to tell. `WAIT`: nothing has ended."""
 
     NOTHING = "nothing"
@@ -73,23 +73,23 @@ class PartOfCase:
 class StopVerdict:
     """`code`: the stage that the platform is told with it."""
 
-    verdict: Verdict
+    verdict: AnswerKind
     code: str = ""
 
 
 def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
     """What may be told now. `is_due`: the platform decides by itself soon, so that silence ends."""
     if not any(one.is_asked for one in parts):
-        return StopVerdict(Verdict.NOTHING)
+        return StopVerdict(AnswerKind.NOTHING)
     if all(one.is_kept for one in parts):
-        return StopVerdict(Verdict.STOPPED, StopStatus.STOPPED)
+        return StopVerdict(AnswerKind.STOPPED, StopStatus.STOPPED)
     waiting = [one for one in parts if one.is_asked and one.stop is StopStatus.ASKED]
     if waiting and not is_due:
-        return StopVerdict(Verdict.WAIT)
+        return StopVerdict(AnswerKind.WAIT)
     lost = [one for one in parts if one.is_lost]
     if lost and not waiting:
-        return StopVerdict(Verdict.NOT_STOPPED, lost[0].stop if lost[0].is_asked and lost[0].stop else lost[0].at)
+        return StopVerdict(AnswerKind.NOT_STOPPED, lost[0].stop if lost[0].is_asked and lost[0].stop else lost[0].at)
     if is_due:
         slowest = max((one for one in parts if not one.is_kept), key=lambda one: (one.has_left, one.has_document))
-        return StopVerdict(Verdict.NOT_STOPPED, slowest.at if slowest.has_left else NOT_YET)
-    return StopVerdict(Verdict.WAIT, SETTLING)
+        return StopVerdict(AnswerKind.NOT_STOPPED, slowest.at if slowest.has_left else NOT_YET)
+    return StopVerdict(AnswerKind.WAIT, SETTLING)

@@ -7,7 +7,7 @@ from adapters.after_sale import StopReport
 from adapters.china_time import cst_text
 from adapters.platforms.taobao import describe, refunds
 from adapters.platforms.taobao.calls import TopCalls
-from adapters.platforms.taobao.paging import Listing, Page
+from adapters.platforms.taobao.paging import Page, TopListing
 from adapters.ports import Window
 from domain.after_sale import AfterSaleCase
 
@@ -19,10 +19,10 @@ class TaobaoAfterSale:
     calls: TopCalls
     overlap_s: float
     answers_stops: bool
-    listing: Listing[AfterSaleCase] = field(init=False)
+    listing: TopListing[AfterSaleCase] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "listing", Listing(self._page, self.calls.clock, self.overlap_s))
+        object.__setattr__(self, "listing", TopListing(self._page, self.calls.clock, self.overlap_s))
 
     @property
     def window_max_s(self) -> float:
@@ -42,7 +42,7 @@ class TaobaoAfterSale:
         params = {"param": refunds.stop_param(report)}
         refunds.read_answered(await self.calls.call(describe.ANSWER_STOP, params))
 
-    async def _page(self, window: Window, number: int, use_has_next: bool) -> Page[AfterSaleCase]:  # noqa: FBT001 - as `Listing.ask`
+    async def _page(self, window: Window, number: int, use_has_next: bool) -> Page[AfterSaleCase]:  # noqa: FBT001 - as `TopListing.ask`
         params = {
             "fields": describe.CASE_LIST_FIELDS,
             "start_modified": cst_text(window.start),

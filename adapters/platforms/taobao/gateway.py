@@ -11,7 +11,7 @@ from adapters.platforms.taobao import answers, describe
 from adapters.platforms.taobao.after_sale import TaobaoAfterSale
 from adapters.platforms.taobao.calls import TopAccount, TopCalls, refuse_errors
 from adapters.platforms.taobao.lines import is_sub_order
-from adapters.platforms.taobao.paging import Listing, Page
+from adapters.platforms.taobao.paging import Page, TopListing
 from adapters.platforms.taobao.sign import SIGN_METHODS
 from adapters.platforms.taobao.trade import answered_order, is_trade_id, unread_order
 from adapters.plugin import credential
@@ -60,7 +60,7 @@ class Taobao:
     ) -> None:
         self._options = options
         self._calls = TopCalls(account, http, clock)
-        self._listing = Listing(self._page, clock, overlap_s)
+        self._listing = TopListing(self._page, clock, overlap_s)
         self.after_sale = TaobaoAfterSale(self._calls, overlap_s, answers_stops=options.get("aligenius", "on") == "on")
 
     @property
@@ -129,7 +129,7 @@ class Taobao:
             raise Misconfigured("courier_unmapped", f"Taobao has no code for {courier}", {"courier": courier})
         return code
 
-    async def _page(self, window: Window, number: int, use_has_next: bool) -> Page[ListedChange]:  # noqa: FBT001 - as `Listing.ask`
+    async def _page(self, window: Window, number: int, use_has_next: bool) -> Page[ListedChange]:  # noqa: FBT001 - as `TopListing.ask`
         params = {
             "fields": describe.LIST_FIELDS,
             "start_modified": cst_text(window.start),

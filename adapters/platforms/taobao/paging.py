@@ -35,7 +35,7 @@ class Page(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[R]):
+class TopListing(Generic[R]):
     """Reads windows of one listing. `ask(window, number, use_has_next)` reads one page, or counts the rows."""
 
     ask: Callable[[Window, int, bool], Awaitable[Page[R]]]
