@@ -25,6 +25,7 @@ from infra.engine.actor import Runner, actor
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
+from infra.tables.after_sale import want_answers
 from infra.tables.interceptions import want_intercepts
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.placements import ask_about_documents, want_recalls
@@ -37,7 +38,7 @@ STEP = Step(
     name="stop",
     does="keep an order from leaving: find out where its goods are, and what that needs next",
     subject=Subject.FULFILLMENT_ORDER,
-    leads_to=("recall", "void", "intercept", "reserve", "review"),
+    leads_to=("recall", "void", "intercept", "reserve", "review", "answer"),
     # A call with an unknown outcome is settled by the step that made it.
     then=("label", "dispatch"),
     group="order",
@@ -79,7 +80,7 @@ class StopStep:
         return [
             *(Finished(_place_of(one), Done(facts={"left_alone": "no_stop"})) for one in gone),
             *self._go_on(tx, waiting),
-            *end(tx, STEP.name, endings),
+            *_answered(tx, end(tx, STEP.name, endings)),
         ]
 
     def _look_at(self, locked: Locked, stop: OpenStop, parcels: Sequence[StopParcel]) -> Stopping:
@@ -133,6 +134,13 @@ class StopStep:
 def stop(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
+
+
+def _answered(tx: Connection, ended: Sequence[Finished]) -> list[Finished]:
+    """The same results, with the answers due that platforms wait for now that stops have ended."""
+    orders = sorted({one.ref.order_id for one in ended if one.ref.order_id is not None})
+    rings = frozenset(BellKey("answer", lane, account) for lane, account in want_answers(tx, orders))
+    return [replace(one, rings=one.rings | rings) for one in ended] if rings else list(ended)
 
 
 def _place_of(locked: Locked) -> SubjectRef:

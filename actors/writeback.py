@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from actors.stops.asking import StopRequest, ask
 from actors.tools import Tools
 from adapters.ports import Handover, Platform, PlatformStatus
+from domain.cases import CaseKind
 from domain.errors import Conflict, FulfilmentError, Misconfigured, Refused, Throttled, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from domain.order import PlatformState
 from domain.outcomes import Done, Later
 from domain.states import State
 from domain.steps import Milestone, Step, Subject
+from domain.stops import StopAsker, StopCode, StopGoal
 from domain.take_over import ShopWatchedError
 from infra.engine.actor import Runner, actor
 from infra.engine.remote import Intended, Lease, NotCalledError, call_each
@@ -20,6 +23,7 @@ from infra.engine.results import Failed, Finished, Result, SubjectRef, decide_ea
 from infra.engine.watch import LOOK_AGAIN_S
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
+from infra.tables.cases import NewCase, open_cases
 from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection
 from infra.tables.progress import confirmed_packages, unconfirmed_packages
@@ -39,6 +43,7 @@ STEP = Step(
     does="tell the platform the tracking number, and read it back",
     subject=Subject.PACKAGE,
     is_remote=True,
+    leads_to=("stop",),
     group="tell",
     failpoints=("told", "decide"),
     begins=Milestone.HANDED_OVER,
@@ -86,6 +91,11 @@ class Confirmed:
     written_now: bool
     changed_at: datetime | None = None
     shown_as: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClosed:
+    """The platform has closed the order, and takes no number for it. The parcel may be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +158,9 @@ class WritebackStep:
     def record(self, tx: Connection, answered: Sequence[tuple[PendingWriteback, Any]]) -> Sequence[Result]:
         end_writebacks(tx, [_ended(one, answer) for one, answer in answered])
         answers = {one.ref.subject_id: answer for one, answer in answered}
+        rings = _call_back(tx, [one for one, answer in answered if isinstance(answer, OrderClosed)])
         return decide_each(
-            STEP.name, [one for one, _ in answered], lambda one: _result_of(one, answers[one.ref.subject_id])
+            STEP.name, [one for one, _ in answered], lambda one: _result_of(one, answers[one.ref.subject_id], rings)
         )
 
 
@@ -173,6 +184,39 @@ def _held(tx: Connection, rows: Sequence[WritebackRow]) -> set[int]:
     return {row.package_id for row in here if row.fulfillment_order_id in held}
 
 
+def _call_back(tx: Connection, closed: Sequence[PendingWriteback]) -> frozenset[BellKey]:
+    """Open a case for service, and ask for a stop, of what its platform has closed. No statement for none."""
+    if not closed:
+        return frozenset()
+    open_cases(tx, [_case_of(one) for one in closed])
+    of_part = {one.ref.fulfillment_order_id: one for one in closed if one.ref.fulfillment_order_id is not None}
+    requests = [
+        StopRequest(
+            locked=locked,
+            shop=of_part[locked.id].shop,
+            asked_by=StopAsker.PLATFORM,
+            author=of_part[locked.id].shop,
+            code=StopCode.CLOSED_BY_PLATFORM,
+            goal=StopGoal.CLOSE,
+        )
+        for locked in lock_fulfillment(tx, sorted(of_part))
+    ]
+    _, bells = ask(tx, requests)
+    return frozenset(bells)
+
+
+def _case_of(one: PendingWriteback) -> NewCase:
+    assert one.ref.order_id is not None
+    return NewCase(
+        shop=one.shop,
+        case_id=f"{CaseKind.CLOSED_WHILE_SHIPPED}-{one.ref.subject_id}",
+        kind=CaseKind.CLOSED_WHILE_SHIPPED,
+        order_id=one.ref.order_id,
+        package_id=one.ref.package_id,
+        facts={"courier": one.handover.courier, "waybill": one.handover.waybill},
+    )
+
+
 def _ended(one: PendingWriteback, answer: object) -> WritebackEnd:
     changed_at = answer.changed_at if isinstance(answer, Confirmed) else None
     return WritebackEnd(one.ref.subject_id, _status(answer), is_clear=_is_clear(one, answer), changed_at=changed_at)
@@ -181,18 +225,20 @@ def _ended(one: PendingWriteback, answer: object) -> WritebackEnd:
 def _status(answer: object) -> str:
     if isinstance(answer, Confirmed):
         return "confirmed"
-    return "refused" if isinstance(answer, (Refused, Conflict)) else "pending"
+    return "refused" if isinstance(answer, (Refused, Conflict, OrderClosed)) else "pending"
 
 
 def _is_clear(one: PendingWriteback, answer: object) -> bool:
     """Whether the next try, if there is one, need not ask first."""
-    if isinstance(answer, (Confirmed, ShopWatchedError)):
+    if isinstance(answer, (Confirmed, OrderClosed, ShopWatchedError)):
         # A watched shop is asked first, and its refusal comes from this side: nothing was told, now or before.
         return True
     return isinstance(answer, _CLEAR) and not one.seen_before
 
 
-def _result_of(one: PendingWriteback, answer: object) -> Result:
+def _result_of(one: PendingWriteback, answer: object, rings: frozenset[BellKey]) -> Result:
+    if isinstance(answer, OrderClosed):
+        return Finished(one.ref, Done(facts={"found": "order_closed"}), rings=rings)
     if isinstance(answer, ShopWatchedError):
         return Finished(one.ref, Later(answer.code, after_s=LOOK_AGAIN_S))
     if isinstance(answer, NothingTold):
@@ -204,11 +250,11 @@ def _result_of(one: PendingWriteback, answer: object) -> Result:
     return Finished(one.ref, Done(facts=facts | ({"shown_as": answer.shown_as} if answer.shown_as else {})))
 
 
-async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -> Confirmed | NothingTold:
+async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -> Confirmed | OrderClosed | NothingTold:
     """Tell, unless the platform shows our number already; then read back what it shows.
 
-    Raises NotCalledError, having only asked, in a process that drains; Refused ``nothing_to_tell`` and ``order_closed``
-    for what left although nobody wanted it any more: that is a person's to settle.
+    Raises NotCalledError, having only asked, in a process that drains; Refused ``nothing_to_tell`` for what left
+    although nobody wanted it any more: that is a person's to settle.
     """
     order_id = one.handover.platform_order_id
     if one.seen_before and (known := await _ask(platform, one)):
@@ -235,7 +281,7 @@ async def _write_back(platform: Platform, one: PendingWriteback, lease: Lease) -
     if not written_now and _shows_other(status, one.handover):
         raise Conflict("shipped_elsewhere", "the platform shows another waybill for this order")
     if not written_now and status.state is PlatformState.CLOSED:
-        raise Refused("order_closed", "the platform has closed the order")
+        return OrderClosed()
     raise UnknownOutcome("not_read_back", "told, but the platform does not show the waybill yet")
 
 

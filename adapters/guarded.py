@@ -7,6 +7,7 @@ tell a fault of the subject from a fault of the account.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from adapters.after_sale import AfterSale, StopReport
 from adapters.documents import Capabilities, Document, Found, Stop, Taken
 from adapters.ports import (
     Booking,
@@ -28,6 +29,7 @@ from adapters.ports import (
     Waybill,
     Window,
 )
+from domain.after_sale import AfterSaleCase
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Refused
 from domain.gates import PAUSED, About
 from domain.order import Address, RawOrder
@@ -44,13 +46,51 @@ class Caller(Protocol):
     async def call(self, account: str, make: Callable[[], Awaitable[T]], about: About = None) -> T: ...
 
 
-class GuardedPlatform:
-    """A shop's account at a platform. Every page of a listing is a call."""
+class GuardedAfterSale:
+    """The after-sale cases of a shop's account, behind a gate of their own."""
 
-    def __init__(self, account: str, port: Platform, gates: Caller) -> None:
+    def __init__(self, account: str, port: AfterSale, gates: Caller) -> None:
         self._account = account
         self._port = port
         self._gates = gates
+
+    @property
+    def window_max_s(self) -> float:
+        return self._port.window_max_s
+
+    @property
+    def answers_stops(self) -> bool:
+        return self._port.answers_stops
+
+    async def cases(self, window: Window) -> AsyncIterator[Sequence[AfterSaleCase]]:
+        pages = aiter(self._port.cases(window))
+
+        async def turn() -> Sequence[AfterSaleCase] | None:
+            return await anext(pages, None)
+
+        while (page := await self._gates.call(self._account, turn)) is not None:
+            yield page
+
+    async def case(self, case_id: str) -> AfterSaleCase:
+        return await self._gates.call(self._account, lambda: self._port.case(case_id), case_id)
+
+    async def answer_stop(self, report: StopReport) -> None:
+        await self._gates.call(self._account, lambda: self._port.answer_stop(report), report.case_id)
+
+
+class GuardedPlatform:
+    """A shop's account at a platform. Every page of a listing is a call.
+
+    `after_sale_account`: the gate of its cases, if they have one of their own. A shop whose cases cannot be read, or
+    may not be read, still sells.
+    """
+
+    def __init__(self, account: str, port: Platform, gates: Caller, after_sale_account: str = "") -> None:
+        self._account = account
+        self._port = port
+        self._gates = gates
+        cases = port.after_sale
+        self.after_sale = None if cases is None else GuardedAfterSale(after_sale_account or account, cases, gates)
 
     @property
     def window_max_s(self) -> float:

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from adapters.after_sale import AfterSale
 from adapters.documents import Capabilities, Document, EventLine, EventPackage, Found, ReturnedPieces, Stop, Taken
 from adapters.rejection import Rejected
 from domain.errors import FulfilmentError
@@ -110,6 +111,11 @@ class Platform(Protocol):
     @property
     def divides_lines(self) -> bool:
         """Whether a write-back can name some pieces of a line; otherwise a line is shipped whole."""
+        ...
+
+    @property
+    def after_sale(self) -> AfterSale | None:
+        """The shop's after-sale cases; None where they cannot be read here."""
         ...
 
     def changes(self, window: Window) -> AsyncIterator[Sequence[ListedChange]]:

@@ -26,7 +26,7 @@ from yarl import URL
 from adapters import registry
 from adapters.http_client import HttpClient, Request
 from adapters.platforms.taobao import describe
-from adapters.platforms.taobao.gateway import TopAccount, build_call
+from adapters.platforms.taobao.calls import TopAccount, build_call
 from benchmarks import processes
 from infra.config.settings import Settings, data_dir, read_settings
 from infra.process.clock import SystemClock

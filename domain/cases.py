@@ -25,6 +25,15 @@ class CaseKind(StrEnum):
     RETURN_UNEXPECTED = "return_unexpected"
     SHIP_ANEW = "ship_anew"
     MOVED_THOUGH_STOPPED = "moved_though_stopped"
+    CLOSED_WHILE_SHIPPED = "closed_while_shipped"
+    PRE_SHIP = "pre_ship"
+    REFUND_ONLY = "refund_only"
+    RETURN_REFUND = "return_refund"
+    EXCHANGE = "exchange"
+    RESHIP = "reship"
+    REPAIR = "repair"
+    COMPENSATION = "compensation"
+    UNKNOWN_CASE = "unknown_case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,15 @@ CASES: dict[CaseKind, CaseRule] = {
     CaseKind.SHIP_ANEW: CaseRule("service", 24, "the parcel came back, and its buyer still waits for goods of it"),
     CaseKind.STOP_TOO_LATE: CaseRule("service", 4, "a stop was asked for, and the goods leave all the same"),
     CaseKind.MOVED_THOUGH_STOPPED: CaseRule("logistics", 2, "a parcel left after its stop was confirmed"),
+    CaseKind.CLOSED_WHILE_SHIPPED: CaseRule("service", 4, "its platform has closed the order, and the parcel has left"),
+    CaseKind.PRE_SHIP: CaseRule("service", 24, "the buyer wants the money back before the goods leave"),
+    CaseKind.REFUND_ONLY: CaseRule("service", 24, "the buyer wants the money back and sends nothing back"),
+    CaseKind.RETURN_REFUND: CaseRule("service", 24, "the buyer sends goods back and wants the money back"),
+    CaseKind.EXCHANGE: CaseRule("service", 24, "the buyer sends goods back and wants other goods"),
+    CaseKind.RESHIP: CaseRule("service", 24, "the buyer wants goods sent again"),
+    CaseKind.REPAIR: CaseRule("service", 24, "the buyer sends goods in for repair"),
+    CaseKind.COMPENSATION: CaseRule("service", 48, "the buyer wants money for a price, freight or fault"),
+    CaseKind.UNKNOWN_CASE: CaseRule("service", 2, "the platform's case cannot be read: it may be a refund"),
 }
 
 # Kinds after which a parcel may never reach its receiver: once nobody asks about it any more, it has not.

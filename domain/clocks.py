@@ -21,6 +21,7 @@ class ClockName(StrEnum):
     STOP_ANSWER = "stop_answer"
     INTERCEPT = "intercept"
     EXPECTED_RETURN = "expected_return"
+    DECIDE_BY = "decide_by"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,13 @@ CLOCKS: Mapping[ClockName, ClockRule] = {
         then="case `not_collected`, once the courier was asked after that time; closed when the parcel is collected",
         hours=20,
         opens=CaseKind.NOT_COLLECTED,
+    ),
+    ClockName.DECIDE_BY: ClockRule(
+        starts="a platform's after-sale case needs the seller",
+        ends="the case needs somebody else, or nobody",
+        promise="until the time that the platform names",
+        owner=CASES[CaseKind.PRE_SHIP].owner,
+        then="the platform decides by itself; `answer_margin_s` before, it hears whether the goods were stopped",
     ),
     ClockName.NO_MOVEMENT: ClockRule(
         starts="the last event of a parcel that moves or is out for delivery",

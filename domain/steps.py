@@ -23,6 +23,7 @@ class Subject(StrEnum):
     PACKAGE = "package"
     LOCATION = "location"
     NOTICE = "notice"
+    CASE = "case"
 
 
 class Milestone(StrEnum):

@@ -1,7 +1,7 @@
 -- name: outstanding
 -- What keeps a run from being over: orders that have not come, due work, and packages that were not handed over.
 SELECT greatest(0, %(orders)s - (SELECT count(*) FROM orders)),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')),
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track')),
        (SELECT count(*) FROM fulfillment_order
         WHERE state IN ('paid', 'approved', 'allocated', 'in_warehouse', 'packed') AND reservation <> 'consumed');
 
@@ -216,7 +216,7 @@ SELECT (status = 'booked')::int FROM shipment ORDER BY id DESC LIMIT 1;
 SELECT count(*) FROM raw_payload;
 
 -- name: due
-SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track');
+SELECT count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track');
 
 -- name: grow_old
 -- A year passes for all that is stored, but for the timeline.

@@ -85,7 +85,14 @@ class ChangeOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_f
     marks: dict[str, int] = {}
 
 
-Change = AskRefund | WithdrawRefund | RefuseRefund | PayRefund | CloseLines | CloseOrder | ShipByHand | ChangeOrder
+class ChangeCase(_OfLines, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="change_case"):
+    """`shows`: fields of the newest case of each line that are shown instead of its own; null leaves one out."""
+
+    shows: dict[str, str | int | bool | dict[str, str | int | bool] | None] = {}
+
+
+Refund = AskRefund | WithdrawRefund | RefuseRefund | PayRefund
+Change = Refund | ChangeCase | CloseLines | CloseOrder | ShipByHand | ChangeOrder
 
 
 def change(world: "World", command: Change, now: float) -> None:
@@ -96,6 +103,9 @@ def change(world: "World", command: Change, now: float) -> None:
             _change_order(trade, command)
         case CloseOrder():
             _close_order(trade, now)
+        case ChangeCase():
+            _change_case(world, trade, command, now)
+            return
         case ShipByHand():
             _ship_by_hand(trade, command, now)
         case CloseLines():
@@ -122,7 +132,7 @@ def _chosen(trade: Trade, command: _OfLines, allowed: tuple[int, ...], otherwise
     return asked
 
 
-def _change_refund(trade: Trade, command: AskRefund | WithdrawRefund | RefuseRefund | PayRefund, now: float) -> None:
+def _change_refund(trade: Trade, command: Refund, now: float) -> None:
     standing = tuple(oid for oid in trade.line_ids if oid not in trade.closed)
     in_refund = tuple(oid for oid in standing if trade.refunds.get(oid) in OPEN_REFUNDS)
     match command:
@@ -155,6 +165,15 @@ def _ship_by_hand(trade: Trade, command: ShipByHand, now: float) -> None:
     if command.number:
         shipment = Shipment("ZTO", "中通快递", command.number, int(now), Sender.HAND)
     trade.ship(line_ids, shipment)
+
+
+def _change_case(world: "World", trade: Trade, command: ChangeCase, now: float) -> None:
+    with_case = tuple(oid for oid in trade.line_ids if world.book.cases.of_line(oid) is not None)
+    for oid in _chosen(trade, command, with_case, "no case"):
+        case = world.book.cases.of_line(oid)
+        assert case is not None
+        case.odd |= command.shows
+        world.book.cases.touch(trade, case, now)
 
 
 def _change_order(trade: Trade, command: ChangeOrder) -> None:

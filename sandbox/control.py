@@ -9,6 +9,8 @@
 | close_lines | tid, lines | the platform closes lines that have not been shipped |
 | close_order | tid | the platform closes an order that has not been shipped, its money goes back |
 | ship_by_hand | tid, lines, number | somebody ships lines on the platform, with another account's waybill |
+| change_case | tid, lines, shows | the platform shows other fields of the refund case |
+| set_answers | lose, drop, refuse | so many next answers about goods are lost, or never carried out, or refused |
 | change_order | see `ChangeOrder` | the buyer's message, the seller's memo and flag, the address, hold marks |
 | cancel_waybill | number | the courier cancels it |
 | refuse_receiver | mobile | the courier takes nothing for this number, and quotes the receiver in its refusal |
@@ -36,6 +38,7 @@ from sandbox.model import Expected, Member, PlannedLine, PlannedOrder, Ships
 from sandbox.parcels import Intercepts
 from sandbox.places import CHINESE_PLACES, place_of
 from sandbox.poison import Spoilt
+from sandbox.refunds import CaseMood
 from sandbox.sf import Courier
 from sandbox.spec import Floor, Latency
 from sandbox.spoil import Spoil, SpoilScans, SpoilStock, SpoilTrade, spoil
@@ -167,8 +170,17 @@ class SpoilOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     how: Spoilt
 
 
+class SetAnswers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_answers"):
+    """Of the next answers about the goods of a refund case."""
+
+    lose: int = 0
+    drop: int = 0
+    refuse: int = 0
+
+
 Mood = (
-    SetLatency
+    SetAnswers
+    | SetLatency
     | RefuseReceiver
     | SetCourier
     | SetFate
@@ -226,8 +238,15 @@ def _set_mood(world: World, command: Mood) -> None:
             _lock(world, command.who, is_out=command.is_out)
         case SetFirewall():
             world.courier.firewall.marks = frozenset(command.marks)
-        case SpoilOrder():
-            world.platform.spoilt[command.tid] = command.how
+        case SetAnswers() | SpoilOrder():
+            _set_platform(world, command)
+
+
+def _set_platform(world: World, asked: SetAnswers | SpoilOrder) -> None:
+    if isinstance(asked, SpoilOrder):
+        world.platform.spoilt[asked.tid] = asked.how
+    else:
+        world.platform.desk.mood = CaseMood(asked.lose, asked.drop, asked.refuse)
 
 
 def _set_courier(world: World, asked: SetCourier) -> None:

@@ -26,6 +26,17 @@ class WriteBack:
 
 
 @dataclass(frozen=True, slots=True)
+class StopTold:
+    """The seller's answer about the goods of a refund case; `at` in unix seconds. `status`: SUCCESS or FAIL."""
+
+    refund_id: int
+    tid: int
+    oid: int
+    status: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class HookMessage:
     """A web-hook message, kept once for each event id."""
 
@@ -57,7 +68,8 @@ class Alarm:
     """Something an honest engine never does, seen by the witness.
 
     Kinds: `misdirected` (the label's receiver is not the trade's), `waybill_unknown` (told a number the
-    courier never gave), `waybill_dead` (told a cancelled one), `text_misdirected` (a message about a package
+    courier never gave), `waybill_dead` (told a cancelled one), `paid_while_it_travels` (the platform was told that
+    goods stay, and paid, while a waybill of the order lives or has left), `text_misdirected` (a message about a package
     to another number than its receiver's). An order that must not ship needs no alarm: the platform refuses it.
     `tid` is 0 where no trade was named.
     """
@@ -75,6 +87,7 @@ class Ledger:
     refused: Counter[str] = field(default_factory=Counter)
     refusals: deque[Refusal] = field(default_factory=lambda: deque(maxlen=_REFUSALS_KEPT))
     write_backs: list[WriteBack] = field(default_factory=list)
+    stops_told: list[StopTold] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     told: dict[str, HookMessage] = field(default_factory=dict)
     told_again: int = 0

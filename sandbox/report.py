@@ -76,6 +76,8 @@ def full(world: World) -> Json:
         "documents": _documents(world),
         "doubled_documents": _doubled_documents(world),
         "untold": _untold(world),
+        "stops_told": [asdict(row) for row in world.ledger.stops_told],
+        "paid_twice": world.platform.desk.told_twice(),
         "alarms": [asdict(row) for row in world.ledger.alarms],
         "refused": dict(world.ledger.refused),
         "refusals": [asdict(row) for row in world.ledger.refusals],

@@ -10,9 +10,10 @@ from aiohttp import web
 from domain.errors import Refused
 from sandbox import control, report
 from sandbox.limit import OverLimitError
+from sandbox.lost import AnswerLostError
 from sandbox.poison import ForbiddenError
 from sandbox.signatures import same
-from sandbox.warehouse import Answer, AnswerLostError, FeedRequest
+from sandbox.warehouse import Answer, FeedRequest
 from sandbox.world import World
 
 Clock = Callable[[], float]
@@ -51,7 +52,10 @@ def _taobao(world: World, clock: Clock) -> Handler:
             form = {**request.query, **form}
         if world.latency.taobao_ms:
             await asyncio.sleep(world.latency.taobao_ms / 1000)
-        return _limited(lambda: world.platform.answer(form, clock()))
+        try:
+            return _limited(lambda: world.platform.answer(form, clock()))
+        except AnswerLostError:
+            return _lost(request)
 
     return handle
 

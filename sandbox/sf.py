@@ -27,11 +27,12 @@ import msgspec
 
 from sandbox.ledger import Ledger
 from sandbox.limit import CallLimit, OverLimitError, Says
+from sandbox.lost import AnswerLostError
 from sandbox.parcels import CannotIntercept, Parcels
 from sandbox.poison import Firewall, ForbiddenError
 from sandbox.signatures import same, sf_digest
 from sandbox.spec import CourierDelays, Location, Secrets
-from sandbox.warehouse import AnswerLostError, Warehouses
+from sandbox.warehouse import Warehouses
 from sandbox.waybills import Booked, Waybill, WaybillBook
 
 _CLOCK_S = 600

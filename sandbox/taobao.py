@@ -15,9 +15,11 @@ from sandbox import top
 from sandbox.happenings import Happenings
 from sandbox.ledger import Alarm, Ledger, WriteBack
 from sandbox.limit import CallLimit, OverLimitError, Says
+from sandbox.lost import AnswerLostError
 from sandbox.model import Plan
 from sandbox.people import person_of
 from sandbox.poison import Spoilt
+from sandbox.refunds import CaseDesk, paid
 from sandbox.sending import DUMMY, OFFLINE, lines_to_hand_out, lines_to_send, pieces_to_send
 from sandbox.spec import Secrets
 from sandbox.top import TopError
@@ -32,6 +34,9 @@ _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
 _ONLY_IN_FULLINFO = frozenset(
     {"buyer_message", "buyer_memo", "seller_memo", "trade_attr", "promotion_details", "step_paid_fee"}
 )
+_ONLY_IN_REFUND_GET = frozenset({"cs_status", "refund_remind_timeout"})
+# A case that only the call for special refunds tells of.
+_COMPENSATION = "PRICE_PROTECTION"
 # code: (id, name, pattern of its waybill numbers); the platform lists J&T under the old Best code.
 COMPANIES: dict[str, tuple[int, str, str]] = {
     "SF": (505, "顺丰速运", r"^SF\d{13}$|^\d{12}$"),
@@ -79,6 +84,7 @@ class Platform:
         """Numbers of trades that can never be read in full."""
         self.spoiled: dict[int, dict[str, msgspec.Raw]] = {}
         """Fields that stand in every answer that shows the trade, whatever was asked for."""
+        self.desk = CaseDesk(self._book.cases, self._book.find, self._pay, waybills, ledger)
         self._methods: dict[str, _Method] = {
             "taobao.trades.sold.increment.get": self._changed,
             "taobao.trade.fullinfo.get": self._fullinfo,
@@ -87,6 +93,9 @@ class Platform:
             "alibaba.ascp.logistics.offline.send": self._send_pieces,
             "taobao.logistics.dummy.send": self._hand_out,
             "taobao.logistics.companies.get": self._companies,
+            "taobao.refunds.receive.get": self._refunds,
+            "taobao.refund.get": self._refund,
+            "taobao.rdc.aligenius.sendgoods.cancel": self.desk.answer_stop,
         }
 
     def answer(self, form: Params, now: float) -> bytes:
@@ -105,6 +114,9 @@ class Platform:
             body = carry_out(top.shop_of_session(form, self._open_shops()), form, now)
         except OverLimitError:
             self._ledger.refuse(endpoint, "429", now)
+            raise
+        except AnswerLostError:
+            self._ledger.refuse(endpoint, "lost", now)
             raise
         except TopError as error:
             self._ledger.refuse(endpoint, f"{error.code} {error.sub_code}".strip(), now)
@@ -134,15 +146,36 @@ class Platform:
             raise TopError(22, "Invalid Method", "isv.method-not-exist", "不存在的方法名")
         return self._methods[name]
 
+    def _pay(self, trade: Trade, oid: int, now: float) -> None:
+        paid(trade, oid, now)
+        self._book.touch(trade, now)
+
+    def _refunds(self, shop: str, params: Params, _now: float) -> Body:
+        start, end, page, size = _window(params)
+        fields = _fields(_required(params, "fields")) - _ONLY_IN_REFUND_GET
+        ids = _with_repeat(list(self._book.cases.changed(shop, start, end)), size, f"{shop}/{start}/{end}")
+        chosen = [self._book.cases.by_id[id_] for id_ in ids[(page - 1) * size : page * size]]
+        rows = [
+            {name: value for name, value in self.desk.show(case, self._book.trades[case.tid]).items() if name in fields}
+            for case in chosen
+        ]
+        body: Body = {"refunds": rows if _is_true(params, "simplify") else {"refund": rows}}
+        if _is_true(params, "use_has_next"):
+            return {**body, "has_next": page * size < len(ids)}
+        return {**body, "total_results": len(ids)}
+
+    def _refund(self, shop: str, params: Params, _now: float) -> Body:
+        fields = _fields(_required(params, "fields"))
+        case = self._book.cases.by_id.get(_number(params, "refund_id"))
+        trade = self._book.find(shop, case.tid) if case is not None else None
+        if case is None or trade is None:
+            raise top.business("isv.refund-not-exist", "退款不存在")
+        if case.odd.get("dispute_type") == _COMPENSATION:
+            raise top.business("isv.change-refund-top-api", "请使用特殊退款接口")
+        return {"refund": {name: value for name, value in self.desk.show(case, trade).items() if name in fields}}
+
     def _changed(self, shop: str, params: Params, _now: float) -> Body:
-        start, end = _moment(params, "start_modified"), _moment(params, "end_modified")
-        if not 0 <= end - start <= _DAY_S:
-            raise top.invalid("end_modified")
-        page, size = _number(params, "page_no", 1), _number(params, "page_size", _PAGE_USUAL)
-        if page < 1:
-            raise top.invalid("page_no")
-        if not 1 <= size <= _PAGE_MAX:
-            raise top.invalid("page_size")
+        start, end, page, size = _window(params)
         fields = _fields(_required(params, "fields")) - _ONLY_IN_FULLINFO
         numbers = [tid for _, tid in reversed(self._book.changed(shop, start, end))]
         if params.get("status"):
@@ -253,6 +286,19 @@ def _check_number(company: str, number: str) -> None:
         raise top.business(OFFLINE + "B56", "物流公司不存在")
     if not re.search(COMPANIES[company][2], number):
         raise top.business(OFFLINE + "B60", "运单号不符合规则或已经被使用")
+
+
+def _window(params: Params) -> tuple[int, int, int, int]:
+    """Start and end of a listing, its page and the size of a page."""
+    start, end = _moment(params, "start_modified"), _moment(params, "end_modified")
+    if not 0 <= end - start <= _DAY_S:
+        raise top.invalid("end_modified")
+    page, size = _number(params, "page_no", 1), _number(params, "page_size", _PAGE_USUAL)
+    if page < 1:
+        raise top.invalid("page_no")
+    if not 1 <= size <= _PAGE_MAX:
+        raise top.invalid("page_size")
+    return start, end, page, size
 
 
 def _with_repeat(numbers: list[int], size: int, window: str) -> list[int]:

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 
 from sandbox.model import Plan, PlannedOrder
+from sandbox.refunds import Casebook
 from sandbox.trades import Trade
 
 _Row = tuple[int, int]
@@ -21,6 +22,7 @@ class Tradebook:
         self._opened_at = opened_at
         self._rows: dict[str, list[_Row]] = {shop.name: [] for shop in plan.shops}
         self.trades: dict[int, Trade] = {}
+        self.cases = Casebook()
 
     def advance(self, now: float) -> None:
         """Make visible what has arrived by `now`."""
@@ -49,6 +51,7 @@ class Tradebook:
         del rows[bisect_left(rows, (trade.modified, trade.order.tid))]
         trade.modified = max(int(now), trade.modified)
         insort(rows, (trade.modified, trade.order.tid))
+        self.cases.follow(trade, now)
 
     def changed(self, shop: str, start: int, end: int) -> Sequence[_Row]:
         """(modified, tid) of the shop's trades changed from `start` to `end`, both inclusive, oldest first."""
@@ -58,3 +61,4 @@ class Tradebook:
     def _show(self, trade: Trade) -> None:
         self.trades[trade.order.tid] = trade
         insort(self._rows[trade.order.shop], (trade.modified, trade.order.tid))
+        self.cases.follow(trade, trade.modified)

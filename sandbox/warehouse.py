@@ -15,6 +15,7 @@ import msgspec
 from sandbox.documents import DocumentBook
 from sandbox.floor import Outside, Works
 from sandbox.ledger import Ledger
+from sandbox.lost import AnswerLostError
 from sandbox.model import Plan
 from sandbox.signatures import same, warehouse_signature
 from sandbox.spec import Floor, Spec
@@ -25,10 +26,6 @@ _LIMIT_MAX = 500
 _CST = timezone(timedelta(hours=8))
 _SCANS = ("accepted", "packed", "handed_over")
 _USUAL = Floor()
-
-
-class AnswerLostError(Exception):
-    """The connection ends without an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,13 @@ _HOUR_S = 3600.0
 
 def guarded(tools: Tools, gates: Gates) -> Tools:
     """The same accounts, each behind its gate."""
-    locations, couriers = tools.directory.locations, tools.directory.couriers
+    locations, couriers, shops = tools.directory.locations, tools.directory.couriers, tools.directory.shops
     return replace(
         tools,
-        platforms={name: GuardedPlatform(name, port, gates) for name, port in tools.platforms.items()},
+        platforms={
+            name: GuardedPlatform(name, port, gates, shops[name].after_sale_account)
+            for name, port in tools.platforms.items()
+        },
         couriers={
             name: GuardedCourier(name, port, gates, couriers[name].tracking_account)
             for name, port in tools.couriers.items()

@@ -13,7 +13,7 @@ SELECT sku FROM stock_pool ORDER BY sku;
 
 -- name: waiting
 -- Due rows before each step.
-SELECT step, count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track') GROUP BY step ORDER BY step;
+SELECT step, count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track') GROUP BY step ORDER BY step;
 
 -- name: latencies
 -- Orders stored since a moment, by lane: when, and how long until the write-back was confirmed, in seconds.

@@ -40,7 +40,7 @@ GROUP BY s.kind, f.state ORDER BY s.kind, f.state;
 SELECT (SELECT count(*) FROM orders WHERE shop <> 'stored'),
        (SELECT count(*) FROM writeback AS w JOIN orders AS o ON o.id = w.order_id
         WHERE w.status = 'confirmed' AND o.shop <> 'stored'),
-       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')
+       (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track')
           AND (due_at < now() + interval '1 day' OR due_at > '2100-01-01')
           AND shop <> 'taobao/stored'),
        (SELECT count(*) FROM fulfillment_order AS f JOIN orders AS o ON o.id = f.order_id

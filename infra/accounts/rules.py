@@ -50,8 +50,11 @@ def rules_of(guard: Guard, limit: Limit) -> GateRules:
 
 
 def rules_by_account(settings: Settings) -> Mapping[str, GateRules]:
-    """What the settings say of every account. The tracking of a courier has a gate of its own."""
+    """What the settings say of every account. The tracking of a courier has a gate of its own, and
+    so have the after-sale cases of a shop, with the shop's own limit.
+    """
     directory = directory_of(settings)
     limits = {name: account.limit for name, account in directory.by_account.items()}
     limits |= {one.tracking_account: one.track_limit for one in directory.couriers.values() if one.track}
+    limits |= {one.after_sale_account: one.limit for one in directory.shops.values()}
     return {name: rules_of(settings.guard, limit) for name, limit in limits.items()}

@@ -151,6 +151,9 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `settle_s`: each window of changes is read a second time so long after its end, for what the platform wrote late;
     0 switches that off. `cursor_age_max_s`: a shop whose changes are stored up to a moment longer ago than that, beyond
     `lag_s` and `poll_every_s`, raises an alarm.
+
+    `cases_every_s`: how often its after-sale cases are read; 0: never. The platform hears `answer_margin_s` before it
+    decides by itself that goods are not stopped yet.
     """
 
     name: str
@@ -167,8 +170,15 @@ class Shop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     settle_s: float = 1800.0
     first_pull_days: int = 7
     cursor_age_max_s: Annotated[float, msgspec.Meta(gt=0)] = 900.0
+    cases_every_s: Annotated[float, msgspec.Meta(ge=0)] = 60.0
+    answer_margin_s: Annotated[float, msgspec.Meta(ge=0)] = 1800.0
     limit: Limit = Limit()
     options: dict[str, str] = {}
+
+    @property
+    def after_sale_account(self) -> str:
+        """The name of the gate before the calls about cases: they never stand in the way of orders."""
+        return f"{self.account}/after_sale"
 
     @property
     def account(self) -> str:

@@ -82,6 +82,7 @@ _PARAMETERS = {
     "of_fulfillment": Subject.FULFILLMENT_ORDER,
     "of_packages": Subject.PACKAGE,
     "of_notices": Subject.NOTICE,
+    "of_cases": Subject.CASE,
 }
 
 

@@ -46,5 +46,6 @@ def _report(tx: Connection, one: ForgottenChange, writes: Writes) -> None:
 
 
 def _reader() -> str:
-    """The step that reads shops: it would have stored the order."""
-    return STEPS.of(Subject.SHOP)[0]
+    """The step that reads the orders of shops: it would have stored the order."""
+    payloads = set(STEPS.of(Subject.RAW_PAYLOAD))
+    return next(name for name in STEPS.of(Subject.SHOP) if payloads & set(STEPS[name].leads_to))

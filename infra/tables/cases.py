@@ -11,6 +11,7 @@ from domain.cases import CASES, CaseKind
 from domain.clocks import CLOCKS, ClockName
 from domain.errors import Facts, Refused
 from domain.gates import ENGINE
+from domain.money import Money
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -110,6 +111,9 @@ class CaseFilter:
 class CaseRow:
     """A case as a line of a list. `states`: of the parts of its order. `waybill`: of its package, where it has one.
 
+    `order_id`: None where the order of a platform's case is not here yet. `stage`, `needs`, `decide_by` are the
+    platform's, empty and None for a case of our own; `answer` is what the platform was told of the goods.
+
     `closed_by` and `reason` are of the person who closed it. `seen_at` is the database's time: what is overdue was
     overdue then.
     """
@@ -125,8 +129,15 @@ class CaseRow:
     closed_by: str | None
     reason: str
     facts: dict[str, Any]
-    order_id: int
+    order_id: int | None
     order_name: str
+    stage: str
+    needs: str
+    currency: str
+    amount_minor: int | None
+    decide_by: datetime | None
+    answer: str
+    answer_status: str
     states: list[str]
     package_id: int | None
     package_number: int | None
@@ -135,6 +146,10 @@ class CaseRow:
     waybill: str | None
     handed_over_at: datetime | None
     seen_at: datetime
+
+    @property
+    def amount(self) -> Money | None:
+        return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
     @property
     def is_late(self) -> bool:
@@ -149,7 +164,7 @@ class LockedCase:
     kind: str
     owner: str
     due_at: datetime
-    order_id: int
+    order_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

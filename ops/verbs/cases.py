@@ -17,7 +17,7 @@ class CaseAssigned:
     """A case after the change; `was_*`: before."""
 
     case: int
-    order_id: int
+    order_id: int | None
     kind: str
     owner: str
     due_at: datetime
@@ -30,7 +30,7 @@ class CaseClosed:
     """A case that was open until now."""
 
     case: int
-    order_id: int
+    order_id: int | None
     kind: str
     owner: str
 

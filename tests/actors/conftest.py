@@ -31,7 +31,7 @@ from tests.actors.hand_warehouse import HandWarehouse
 from workers.wiring import make_runners
 
 SHOP, COURIER, CHANNEL = "taobao/s1", "sf/main", "webhook/buyers"
-_ENDLESS = {"pull", "warehouse"}
+_ENDLESS = {"pull", "pull_cases", "warehouse"}
 _TIDS = itertools.count(2_900_000_000_000_000_001)
 
 
@@ -96,6 +96,7 @@ class HandPlatform:
     receiver: dict[str, Any] = field(default_factory=dict)
     revealed_for: list[Any] = field(default_factory=list)
     page_size: int = 100
+    after_sale: Any = None
 
     def _raise(self, name: str) -> None:
         self.asked[name] += 1

@@ -28,7 +28,9 @@ def order_of(merchant):
 
 def lanes(merchant):
     """Of the order, and of its due work by step."""
-    work = merchant.rows("SELECT step, lane FROM work WHERE step NOT IN ('pull', 'warehouse') ORDER BY step")
+    work = merchant.rows(
+        "SELECT step, lane FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse') ORDER BY step"
+    )
     return merchant.one("SELECT lane FROM fulfillment_order"), work
 
 

@@ -132,7 +132,7 @@ def bring(merchant, door, trade) -> list[str]:
     trades = [trade() for _ in range(ORDERS)]
     door.trades = {one["tid_str"]: one for one in trades}
     merchant.rows("DELETE FROM pull_gap")
-    merchant.rows("DELETE FROM work WHERE step NOT IN ('pull', 'warehouse')")
+    merchant.rows("DELETE FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse')")
     merchant.rows("UPDATE work SET due_at = now() - interval '1 second', lease_token = NULL, lease_until = NULL")
     return list(door.trades)
 

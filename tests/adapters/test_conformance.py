@@ -16,11 +16,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters import registry
+from adapters.after_sale import StopAnswer, StopReport
 from adapters.documents import Document, DocumentLine, DocumentPackage
 from adapters.plugin import ChannelKind, CourierKind, PlatformKind, WarehouseKind
 from adapters.ports import Booking, Handover, InterceptRequest, Notice, Purpose, Tracked, Window
 from domain import errors
 from domain.errors import FulfilmentError, Malformed, Misconfigured, Throttled, Transient, UnknownOutcome
+from domain.money import Money
 from domain.order import Address, Lane
 from infra.config import settings
 
@@ -48,6 +50,16 @@ DOCUMENT = Document(
     ship_by=WINDOW.end,
     receiver=RECEIVER,
 )
+CASE = "7390000000000000001"
+STOPPED = StopReport(
+    case_id=CASE,
+    platform_order_id=ORDER,
+    line_ids=("2900000000000000011",),
+    answer=StopAnswer.STOPPED,
+    code="stopped",
+    at=WINDOW.end,
+    amount=Money(1250, "CNY"),
+)
 
 
 async def collect(pages):
@@ -61,6 +73,9 @@ CALLS = {
         "status": lambda platform: platform.status(ORDER),
         "reveal": lambda platform: platform.reveal({ORDER: "oaid-1", "2900000000000000002": "oaid-2"}, Purpose.LABEL),
         "write_back": lambda platform: platform.write_back(HANDOVER),
+        "cases": lambda platform: collect(platform.after_sale.cases(WINDOW)),
+        "case": lambda platform: platform.after_sale.case(CASE),
+        "answer_stop": lambda platform: platform.after_sale.answer_stop(STOPPED),
     },
     CourierKind: {
         "create": lambda courier: courier.create(BOOKING),
@@ -81,7 +96,8 @@ CALLS = {
 }
 CASES_WANTED = {
     PlatformKind: "changes_ok fetch_ok fetch_not_found status_ok reveal_ok write_back_ok write_back_refused"
-    " write_back_throttled write_back_duplicate",
+    " write_back_throttled write_back_duplicate cases_ok cases_unknown_words case_ok case_not_found answer_stop_ok"
+    " answer_stop_refused answer_stop_throttled",
     CourierKind: "create_ok create_refused create_throttled create_duplicate find_ok find_not_found find_cancelled"
     " cancel_ok cancel_repeated track_ok intercept_ok intercept_refused intercept_not_allowed",
     ChannelKind: "notify_ok notify_refused",
@@ -96,8 +112,8 @@ SETTINGS = {
 }
 # Cases of calls that some adapters cannot make: wanted where the capability is there.
 CASES_OF_CAPABILITIES = {"can_ask_intercept": "ask_intercept_ok ask_intercept_failed ask_intercept_none"}
-# Repeating these may ship, book or charge twice.
-WRITES = {"create", "write_back", "place", "intercept"}
+# Repeating these may ship, book, charge or pay twice.
+WRITES = {"create", "write_back", "place", "intercept", "answer_stop"}
 KINDS = [
     kind
     for kinds in (

@@ -27,6 +27,8 @@ ONE_TRIP = "one statement writes all rows of a new thing: a round trip for each 
 BEGUN = "an order that was kept out is begun as a whole: state, pieces and sums in one statement"
 MAKES_DUE = "a change and the work that it makes due are one statement, so that neither is seen without the other"
 WRITES_ELSEWHERE = {
+    ("after_sale", "order_case"): "what a platform tells of a case joins the row that a person works on",
+    ("after_sale", "work"): MAKES_DUE,
     ("payloads", "refused_input"): COUNTS_REFUSED,
     ("scans", "refused_input"): COUNTS_REFUSED,
     ("unreadable", "refused_input"): COUNTS_REFUSED,
@@ -78,6 +80,7 @@ OWNERS = {
     "bulk_act": "bulk_acts",
     "bulk_item": "bulk_acts",
     "bulk_member": "bulk",
+    "case_cursor": "after_sale",
     "clock_alarm": "clock",
     "dead_letter": "letters",
     "early_scan": "scans",

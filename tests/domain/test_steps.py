@@ -65,10 +65,13 @@ def test_a_step_has_the_failpoints_of_its_kind_and_its_own():
 def test_the_steps_of_orders_are_these_in_this_order():
     assert list(STEPS) == [
         "pull",
+        "pull_cases",
         "normalize",
+        "apply_case",
         "reserve",
         "review",
         "stop",
+        "answer",
         "route",
         "label",
         "dispatch",
@@ -85,11 +88,12 @@ def test_the_steps_of_orders_are_these_in_this_order():
 def test_every_step_but_the_first_and_the_feed_of_scans_is_led_to():
     led_to = {name for step in STEPS.values() for name in step.leads_to}
     # A location's event feed is polled by its own clock.
-    assert set(STEPS) - led_to <= {"pull", "warehouse"}
+    assert set(STEPS) - led_to <= {"pull", "pull_cases", "warehouse"}
 
 
 def test_local_steps_call_nobody():
     assert {name for name, step in STEPS.items() if not step.is_remote} == {
+        "apply_case",
         "normalize",
         "reserve",
         "review",
@@ -100,7 +104,7 @@ def test_local_steps_call_nobody():
 
 def test_only_what_comes_after_the_hand_over_or_ends_an_order_stands_beside_it():
     beside = {name for name, step in STEPS.items() if not step.stops_order}
-    assert beside == {"writeback", "notify", "track", "recall", "void", "intercept"}
+    assert beside == {"writeback", "notify", "track", "recall", "void", "intercept", "answer"}
 
 
 def test_each_stretch_of_the_way_begins_and_ends_with_one_step():

@@ -21,11 +21,12 @@ from adapters.http_client import Response
 from domain.errors import Throttled, Transient, UnknownOutcome
 from infra.config.settings import Settings, Stores
 from sandbox import control
+from sandbox.lost import AnswerLostError
 from sandbox.model import Expected
 from sandbox.people import person_of
 from sandbox.spec import CourierDelays, Dirt, Floor, Scenes
 from sandbox.trades import CLOSED, OPEN_REFUNDS, TO_SHIP, UNPAID
-from sandbox.warehouse import AnswerLostError, FeedRequest
+from sandbox.warehouse import FeedRequest
 from tests.flows.witness import Witness
 from workers.demo.face import silent
 from workers.demo.run import DemoResult, RunningDemo, conclude, prepared, running, watch

@@ -21,7 +21,7 @@ from adapters.documents import Document, DocumentLine
 from adapters.http_client import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
-from adapters.platforms.taobao import answers
+from adapters.platforms.taobao import answers, refunds
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
 from adapters.warehouses.feed import read_events, read_stock
@@ -103,6 +103,11 @@ def error_answer(body: bytes) -> None:
 def page_of_changes(body: bytes) -> Any:
     """As the first page of a window, or as a later one."""
     return answers.read_page(body, NOW, use_has_next=len(body) % 2 == 0)
+
+
+def page_of_cases(body: bytes) -> Any:
+    """As the first page of a window, or as a later one."""
+    return refunds.read_page(body, NOW, use_has_next=len(body) % 2 == 0)
 
 
 def shipment(body: bytes) -> Any:
@@ -223,6 +228,14 @@ def readers(trades, recorded):
             plain,
         ),
         "taobao.read_shipped": (3, recorded("taobao", "write_back_ok"), answers.read_shipped, plain),
+        "taobao.read_page of cases": (8, recorded("taobao", "cases_ok", "cases_unknown"), page_of_cases, plain),
+        "taobao.read_case": (
+            5,
+            recorded("taobao", "case_ok"),
+            lambda body: refunds.read_case(body, "7390000000000000001"),
+            plain,
+        ),
+        "taobao.read_answered": (2, recorded("taobao", "answer_stop_ok"), refunds.read_answered, plain),
         "taobao.read_error": (4, recorded("taobao", "write_back", "fetch"), error_answer, plain),
         "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (

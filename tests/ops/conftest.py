@@ -37,7 +37,7 @@ ORDERS = 14
 # Enough of each to be sure of one with this seed.
 DIRT = Dirt(unpaid=0.0, closed=0.0, vague_address=0.3, short_stock=0.2)
 FINISHED = b"""
-SELECT NOT EXISTS (SELECT 1 FROM work WHERE step NOT IN ('pull', 'warehouse', 'track'))
+SELECT NOT EXISTS (SELECT 1 FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track'))
    AND (SELECT count(*) FROM orders) >= %s
    AND NOT EXISTS (SELECT 1 FROM fulfillment_order WHERE state IN ('approved', 'allocated', 'in_warehouse', 'packed')
                    AND reservation <> 'consumed')

@@ -1,7 +1,6 @@
 """Readers of TOP's answers. Every shape is accepted: with or without the method's envelope, lists wrapped or not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from adapters.payload import Fields, read_answer
 from adapters.payload import read_page as read_page_tree
 from adapters.platforms.taobao import describe
 from adapters.platforms.taobao.lines import line_id_of, refund_of, waybills_of
+from adapters.platforms.taobao.paging import Page
 from adapters.platforms.taobao.places import province_and_city
 from adapters.platforms.taobao.trade import state_of, trade_id
 from adapters.ports import ListedChange, PlatformShipment, PlatformStatus
@@ -19,29 +19,16 @@ from adapters.rejection import Rejected, rejection
 from domain.errors import Conflict, FulfilmentError, Malformed, Refused
 from domain.order import Address
 
-_ROWS_MAX = 10**9
+ROWS_MAX = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the change listing. `total` is zero where the call did not ask for a count.
-
-    `rejected`: rows that could not be read; they stop no neighbour.
-    """
-
-    rows: tuple[ListedChange, ...]
-    total: int
-    has_next: bool
-    rejected: tuple[Rejected, ...] = ()
-
-
-def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
+def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page[ListedChange]:
     """A row whose change time cannot be read counts as changed at the window's end; it must not block the page.
 
     Raises Malformed for a page that does not say what it was asked for: whether another page follows
     (`use_has_next`), or how many rows there are. If a missing field counted as "no", orders would be missed.
     """
-    answer = _opened(read_page_tree(body), describe.LIST_CHANGES)
+    answer = opened(read_page_tree(body), describe.LIST_CHANGES)
     rows: list[ListedChange] = []
     rejected: list[Rejected] = []
     for position, (path, row) in enumerate(answer.entries("trades", "trade")):
@@ -49,7 +36,7 @@ def read_page(body: bytes, window_end: datetime, *, use_has_next: bool) -> Page:
             rows.append(_listed(Fields(row, path, Malformed), window_end))
         except Exception as error:  # noqa: BLE001 - whatever one row raises is that row's fault alone
             rejected.append(rejection(position, error, row, "tid"))
-    total = answer.whole("total_results", 0, _ROWS_MAX) if answer.has("total_results") else 0
+    total = answer.whole("total_results", 0, ROWS_MAX) if answer.has("total_results") else 0
     if not (use_has_next or answer.has("total_results")):
         answer.missing("total_results")
     return Page(tuple(rows), total, use_has_next and answer.decided("has_next"), tuple(rejected))
@@ -63,7 +50,7 @@ def read_status(body: bytes) -> PlatformStatus:
     """State, refunds and shipments of one trade, from an answer to a read of it. Raises Malformed, or Poison
     ``status_unknown``.
     """
-    trade = _opened(read_answer(body), describe.READ_TRADE).child("trade")
+    trade = opened(read_answer(body), describe.READ_TRADE).child("trade")
     subs = trade.listed("orders", "order")
     if not subs:
         trade.missing("orders")
@@ -93,7 +80,7 @@ def decrypt_query(tokens: Mapping[str, str], scene: str) -> str:
 
 def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address | FulfilmentError]:
     """One result for each order asked for: an address, or why there is none."""
-    answer = _opened(read_answer(body), describe.DECRYPT)
+    answer = opened(read_answer(body), describe.DECRYPT)
     if not answer.has("receiver_list"):
         answer.missing("receiver_list")
     found: dict[str, Address | FulfilmentError] = {
@@ -113,7 +100,7 @@ def read_decrypted(body: bytes, tokens: Mapping[str, str]) -> dict[str, Address 
 
 def read_shipped(body: bytes) -> None:
     """Returns if the shipment was accepted. Raises Refused ``shipment_rejected`` or Malformed."""
-    answer = _opened(read_answer(body), describe.SEND)
+    answer = opened(read_answer(body), describe.SEND)
     shipping = answer.child("shipping") if answer.has("shipping") else answer
     if not shipping.decided("is_success"):
         raise Refused("shipment_rejected", "the platform answered without success")
@@ -121,13 +108,14 @@ def read_shipped(body: bytes) -> None:
 
 def read_pieces_shipped(body: bytes) -> None:
     """As `read_shipped`, of a shipment by pieces."""
-    answer = _opened(read_answer(body), describe.SEND_PIECES)
+    answer = opened(read_answer(body), describe.SEND_PIECES)
     result = answer.child("result") if answer.has("result") else answer
     if not result.decided("success"):
         raise Refused("shipment_rejected", "the platform answered without success")
 
 
-def _opened(tree: Mapping[str, Any], method: str) -> Fields:
+def opened(tree: Mapping[str, Any], method: str) -> Fields:
+    """The answer of a method, with or without its envelope."""
     name = method.removeprefix("taobao.").replace(".", "_") + "_response"
     return Fields(tree.get(name, tree), name, Malformed)
 

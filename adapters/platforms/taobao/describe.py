@@ -1,5 +1,7 @@
 """Names that TOP uses: methods, fields, states, courier codes. Source: TOP trade and logistics pages."""
 
+from domain.after_sale import CaseNeeds, CaseStage
+from domain.cases import CaseKind
 from domain.order import FulfilledBy, PlatformState
 
 NAME = "taobao"
@@ -20,6 +22,13 @@ SEND_PIECES = "alibaba.ascp.logistics.offline.send"
 SENDS = frozenset({SEND, SEND_PIECES})
 # `consign_type` of a shipment that may hold pieces of sub-orders, `item_type` of a good that the platform sold.
 BY_PIECES, SOLD_HERE = "1", 0
+LIST_CASES = "taobao.refunds.receive.get"
+READ_CASE = "taobao.refund.get"
+# AliGenius: with SUCCESS the platform pays the buyer back at once.
+ANSWER_STOP = "taobao.rdc.aligenius.sendgoods.cancel"
+# Calls that change something. A repetition may do it twice.
+WRITES = SENDS | {ANSWER_STOP}
+LISTINGS = frozenset({LIST_CHANGES, LIST_CASES})
 
 LIST_FIELDS = "tid,modified,status"
 STATUS_FIELDS = (
@@ -135,6 +144,42 @@ COMPENSATIONS = frozenset({"priceprotect", "cashback"})
 REFUND_OF_GOODS = frozenset({"WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS"})
 # A line in one of these states was shipped, by us or by somebody else.
 LEFT_STATES = frozenset({PlatformState.PART_SHIPPED, PlatformState.SHIPPED, PlatformState.DONE})
+
+# Neither the buyer's reason nor the description is asked for: both are texts of a person.
+CASE_LIST_FIELDS = ",".join(
+    (
+        *("refund_id", "tid", "oid", "created", "modified", "status", "order_status", "dispute_type", "refund_phase"),
+        *("refund_version", "has_good_return", "good_status", "refund_fee", "num", "sid"),
+    )
+)
+CASE_FIELDS = f"{CASE_LIST_FIELDS},cs_status,refund_remind_timeout"
+CASE_STATES = {
+    "WAIT_SELLER_AGREE": (CaseStage.REQUESTED, CaseNeeds.SELLER),
+    "WAIT_BUYER_RETURN_GOODS": (CaseStage.APPROVED, CaseNeeds.BUYER),
+    "WAIT_SELLER_CONFIRM_GOODS": (CaseStage.RETURNING, CaseNeeds.SELLER),
+    # The buyer may change the claim or call the platform in: nothing is rejected yet.
+    "SELLER_REFUSE_BUYER": (CaseStage.REQUESTED, CaseNeeds.BUYER),
+    "SUCCESS": (CaseStage.REFUNDED, CaseNeeds.NOBODY),
+    "CLOSED": (CaseStage.WITHDRAWN, CaseNeeds.NOBODY),
+    # Sending goods again; the first spelling is the platform's.
+    "WAIT_SELLER_CONSIGN_GOOGDS": (CaseStage.RECEIVED, CaseNeeds.SELLER),
+    "WAIT_BUYER_CONFIRM_REDO_SEND_GOODS": (CaseStage.RECEIVED, CaseNeeds.BUYER),
+}
+CASE_CLOSED = "CLOSED"
+# `cs_status` of the platform's own service: asked for, or at work; done.
+CS_AT_WORK, CS_DONE = frozenset({"2", "3"}), "6"
+CASE_KINDS = {
+    "REFUND": CaseKind.REFUND_ONLY,
+    "REFUND_AND_RETURN": CaseKind.RETURN_REFUND,
+    "TMALL_EXCHANGE": CaseKind.EXCHANGE,
+    "TAOBAO_EXCHANGE": CaseKind.EXCHANGE,
+    "REPAIR": CaseKind.REPAIR,
+    "RESHIPPING": CaseKind.RESHIP,
+}
+# Exchanges end with goods.
+ENDS_WITH_GOODS = frozenset({CaseKind.EXCHANGE, CaseKind.RESHIP, CaseKind.REPAIR})
+PHASE_BEFORE_RECEIPT = "onsale"
+UNSHIPPED = "WAIT_SELLER_SEND_GOODS"
 
 # Our courier -> `company_code`. J&T is still listed under the code of the network it took over.
 COURIER_CODES = {

@@ -82,9 +82,12 @@ PHRASES = {
     "split_rejected": "the platform does not accept the split into packages",
     "shipment_rejected": "the platform does not accept the shipment",
     "resend_rejected": "the platform does not accept a changed waybill number",
+    "case_elsewhere": "the platform tells of this case elsewhere: it is a compensation",
+    "answer_rejected": "the platform does not accept the answer about the goods",
     "error_unknown": "the platform answered with an error that is not known",
 }
 _REFUSED = "the platform refused"
+_COMPENSATION = "isv.change-refund-top-api"
 _ORDER_UNKNOWN = ("trade-not-exist", "trade-not-found")
 
 
@@ -143,6 +146,8 @@ def fault_of(error: TopError, *, is_read: bool, now: datetime, is_listing: bool 
 def _business_fault(error: TopError) -> tuple[type[FulfilmentError], str]:
     if error.tail in LOGISTICS_FAULTS:
         return LOGISTICS_FAULTS[error.tail]
+    if error.sub_code == _COMPENSATION:
+        return Refused, "case_elsewhere"
     if any(mark in error.sub_code for mark in _ORDER_UNKNOWN):
         return Refused, "order_not_found"
     if error.code >= _FIRST_BUSINESS_CODE or error.sub_code.startswith("isv."):

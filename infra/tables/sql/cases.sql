@@ -57,13 +57,14 @@ LIMIT %(limit)s;
 -- name: load
 -- Cases by id, in the order of the ids.
 SELECT c.id, c.shop, c.case_id, c.kind, c.owner, c.opened_at, c.due_at, c.closed_at, c.closed_by, c.reason, c.facts,
-       c.order_id, o.platform || '/' || o.shop || '/' || o.platform_order_id AS order_name,
+       c.order_id, c.shop || '/' || coalesce(o.platform_order_id, nullif(c.platform_order_id, ''), '?') AS order_name,
+       c.stage, c.needs, c.currency, c.amount_minor, c.decide_by, c.answer, c.answer_status,
        ARRAY(SELECT f.state FROM fulfillment_order AS f WHERE f.order_id = c.order_id ORDER BY f.number) AS states,
        c.package_id, p.number AS package_number, p.location, p.courier,
        (SELECT s.waybill FROM shipment AS s WHERE s.package_id = p.id ORDER BY s.generation DESC LIMIT 1) AS waybill,
        p.handed_over_at, now() AS seen_at
 FROM order_case AS c
-JOIN orders AS o ON o.id = c.order_id
+LEFT JOIN orders AS o ON o.id = c.order_id
 LEFT JOIN package AS p ON p.id = c.package_id
 WHERE c.id = ANY(%(ids)s)
 ORDER BY array_position(%(ids)s::bigint[], c.id);

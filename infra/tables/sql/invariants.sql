@@ -286,6 +286,7 @@ WHERE NOT CASE
     WHEN w.step = 'writeback' THEN EXISTS (SELECT 1 FROM writeback AS x WHERE x.package_id = w.subject_id)
     WHEN w.step = ANY(%(of_packages)s) THEN EXISTS (SELECT 1 FROM package AS x WHERE x.id = w.subject_id)
     WHEN w.step = ANY(%(of_notices)s) THEN EXISTS (SELECT 1 FROM notice AS x WHERE x.id = w.subject_id)
+    WHEN w.step = ANY(%(of_cases)s) THEN EXISTS (SELECT 1 FROM order_case AS x WHERE x.id = w.subject_id)
     ELSE EXISTS (SELECT 1 FROM fulfillment_order AS x WHERE x.id = w.subject_id)
 END
 ORDER BY w.step, w.subject_id LIMIT %(limit)s;

@@ -213,7 +213,9 @@ WITH own AS (
           SELECT unnest(%(of_notices)s::text[]), n.id
           FROM fulfillment_order AS f JOIN package AS p ON p.fulfillment_order_id = f.id
           JOIN notice AS n ON n.package_id = p.id
-          WHERE f.order_id = %(order_id)s) AS subject
+          WHERE f.order_id = %(order_id)s
+          UNION ALL
+          SELECT unnest(%(of_cases)s::text[]), c.id FROM order_case AS c WHERE c.order_id = %(order_id)s) AS subject
     JOIN work AS w ON w.step = subject.step AND w.subject_id = subject.subject_id
     WHERE w.lane <> %(lane)s
     ORDER BY w.step, w.subject_id

@@ -34,7 +34,14 @@ def print_case(one: CaseRow, console: Console) -> None:
     grid.add_row("opened", china_time(one.opened_at))
     if one.closed_at is not None:
         grid.add_row("closed", f"{china_time(one.closed_at)} by {one.closed_by}: {one.reason}")
-    grid.add_row("order", f"{one.order_name}   order {one.order_id}   {', '.join(one.states)}")
+    here = "not here yet" if one.order_id is None else f"order {one.order_id}   {', '.join(one.states)}"
+    grid.add_row("order", f"{one.order_name}   {here}")
+    if one.stage:
+        amount = "amount unknown" if one.amount is None else str(one.amount)
+        grid.add_row("platform", f"{one.stage}, needs {one.needs}   {amount}")
+        grid.add_row("decides", "unknown" if one.decide_by is None else china_time(one.decide_by))
+        told = f"{one.answer or 'nothing'} {one.answer_status}".strip()
+        grid.add_row("told of the goods", told)
     if one.package_id is not None:
         left = f"left {china_time(one.handed_over_at)}" if one.handed_over_at else "has not left"
         grid.add_row(

@@ -38,7 +38,7 @@ def test_a_late_content_stores_nobody(merchant, forgotten, way, source, *, perso
     merchant.flow()
     assert persons() == 0
     assert sums() == before
-    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'warehouse')") == []
+    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse')") == []
 
 
 def test_control_without_the_tombstone_the_person_comes_back(merchant, forgotten, persons):

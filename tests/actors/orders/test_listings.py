@@ -39,7 +39,7 @@ def pieces(merchant):
 
 
 def due_steps(merchant):
-    return merchant.rows("SELECT step FROM work WHERE step NOT IN ('pull', 'warehouse')")
+    return merchant.rows("SELECT step FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse')")
 
 
 def lines(merchant):

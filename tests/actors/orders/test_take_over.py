@@ -63,7 +63,7 @@ def nothing_happened(merchant):
     assert merchant.platform.told == []
     assert merchant.notifier.told == []
     assert merchant.platform.revealed_for == []
-    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'scan', 'warehouse')") == []
+    assert merchant.rows("SELECT 1 FROM work WHERE step NOT IN ('pull', 'pull_cases', 'scan', 'warehouse')") == []
     assert merchant.rows("SELECT 1 FROM reservation UNION ALL SELECT 1 FROM hold") == []
 
 

@@ -385,7 +385,7 @@ class LifeHarness(Operators):
 
     def _standing(self):
         return self.rows(
-            "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')), "
+            "SELECT (SELECT count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track')), "
             "(SELECT count(*) FROM event), (SELECT count(*) FROM raw_payload), "
             "(SELECT count(*) FROM dead_letter WHERE closed_at IS NULL), (SELECT count(voided_at) FROM shipment), "
             "(SELECT count(call_deadline) FROM shipment), (SELECT sum(planned) FROM order_line)"

@@ -128,7 +128,7 @@ def test_due_work_and_open_dead_letters_of_every_subject_are_found(played, shipp
         view = view_order(played.db, shipped.id)
     finally:
         with played.db.transaction() as tx:
-            tx.execute("DELETE FROM work WHERE step NOT IN ('pull', 'warehouse', 'track')")
+            tx.execute("DELETE FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track')")
             tx.execute("DELETE FROM dead_letter")
     assert sorted((work.step, work.subject_id) for work in view.work) == sorted([*planted, ("track", package)])
     assert [(letter.step, letter.code, letter.attempts) for letter in view.dead_letters] == [("writeback", "gone", 8)]
