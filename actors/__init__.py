@@ -2,7 +2,7 @@
 Dramatiq actor.
 
 The map of steps is made from these files (`find_steps`) at the first use. The folders hold what several steps
-share: `orders`, `parcels`, `documents`, `scans`; `tools` holds the objects that every step works with.
+share: `orders`, `parcels`, `documents`, `scans`, `stops`; `tools` holds the objects that every step works with.
 """
 
 import pkgutil

@@ -14,6 +14,7 @@ from actors.documents.take_back import RefusedDocument, TakenBack, take_back
 from actors.orders.last_check import OrderChangedError, OrderHeldError, may_be_outdated
 from actors.orders.parts import nothing_left
 from actors.orders.update_order import trim
+from actors.stops.asking import follow_stops
 from actors.tools import Tools
 from adapters.documents import Taken
 from domain.dispatch import AT_WAREHOUSE, DocumentRefusal, PlacementStatus
@@ -57,7 +58,7 @@ STEP = Step(
     subject=Subject.FULFILLMENT_ORDER,
     is_remote=True,
     works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
-    leads_to=("route", "writeback"),
+    leads_to=("route", "writeback", "stop", "void"),
     # The location's scans are read at their own pace.
     then=("warehouse",),
     resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
@@ -132,7 +133,7 @@ class Dispatch:
         to_place = [one for one in intents if one.may_place]
         if to_place:
             intend_placements(tx, map(self._intent, to_place))
-        return Intended(intents, settled)
+        return Intended(intents, follow_stops(tx, settled))
 
     def _settle_uncalled(
         self, row: UndispatchedRow, boxes: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
@@ -196,7 +197,7 @@ class Dispatch:
             id_ = one.ref.subject_id
             return self._settle(one, answers[id_], back.get(id_), told.get(id_, ()))
 
-        return decide_each(STEP.name, [one for one, _ in pairs], settle)
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], settle))
 
     def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
         return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))

@@ -12,6 +12,8 @@ from actors.orders.last_check import OrderChangedError, OrderHeldError, may_be_o
 from actors.orders.parts import nothing_left
 from actors.orders.update_order import trim
 from actors.parcels.waybill_calls import NothingBooked, Unlabelled, WaybillCalls
+from actors.stops.asking import follow_stops
+from actors.stops.late_waybills import LateWaybill, next_of, want_ends
 from actors.tools import Tools
 from adapters.ports import Waybill
 from domain.errors import (
@@ -20,7 +22,7 @@ from domain.errors import (
     Throttled,
     Transient,
 )
-from domain.holds import OUTCOME_UNKNOWN, HoldCode, waybill_facts
+from domain.holds import OUTCOME_UNKNOWN, HoldCode
 from domain.order import Order
 from domain.outcomes import Done, Hold, Later
 from domain.references import reference
@@ -34,7 +36,7 @@ from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef, 
 from infra.queue.keys import BellKey
 from infra.tables.holds import load_waivers
 from infra.tables.orders import load_orders
-from infra.tables.packages import UnlabelledRow, closed_packages, load_unlabelled
+from infra.tables.packages import UnlabelledRow, Unwantedness, load_unlabelled, unwanted_packages
 from infra.tables.pool import Connection
 from infra.tables.progress import booked_packages, open_bookings, unbooked_packages
 from infra.tables.shipments import (
@@ -54,7 +56,7 @@ STEP = Step(
     subject=Subject.PACKAGE,
     is_remote=True,
     works_in=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
-    leads_to=("writeback", "dispatch"),
+    leads_to=("writeback", "dispatch", "stop", "void"),
     # The location's scans are read at their own pace.
     then=("warehouse",),
     resumes=frozenset({State.ALLOCATED, State.IN_WAREHOUSE}),
@@ -121,7 +123,7 @@ class LabelStep:
         may_be_called = [one for one in intents if one.may_book]
         if may_be_called:
             intend_shipments(tx, map(self._intent, may_be_called))
-        return Intended(intents, finished)
+        return Intended(intents, follow_stops(tx, finished))
 
     def _intent(self, one: Unlabelled) -> Intent:
         generation = int(one.reference.rpartition("-")[2])
@@ -168,14 +170,15 @@ class LabelStep:
             clear_calls(tx, clean)
         answers = {one.ref.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
-        unwanted = _unwanted(tx, told)
+        unwanted = unwanted_packages(tx, [one.ref.subject_id for one in told if one.ref.state not in STEP.works_in])
+        want_ends(tx, [_late(one) for one in told], unwanted)
         self._want_writebacks(tx, [one for one in told if one.ref.subject_id not in unwanted])
 
         def result_of(one: Unlabelled) -> Result:
             answer = answers[one.ref.subject_id]
-            return self._result_of(one, answer, is_wanted=one.ref.subject_id not in unwanted)
+            return self._result_of(one, answer, unwanted.get(one.ref.subject_id))
 
-        return decide_each(STEP.name, [one for one, _ in answered], result_of)
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in answered], result_of))
 
     def _is_clear(self, one: Unlabelled, answer: object) -> bool:
         """Whether the courier certainly has no waybill: no call had an effect, or a later look-up found none."""
@@ -189,7 +192,7 @@ class LabelStep:
         courier = self.tools.couriers.get(one.account)
         return courier is not None and courier.can_find
 
-    def _result_of(self, one: Unlabelled, answer: object, *, is_wanted: bool) -> Result:
+    def _result_of(self, one: Unlabelled, answer: object, unwanted: Unwantedness | None) -> Result:
         if isinstance(answer, _NOT_BOOKED):
             return self._not_booked(one, answer)
         if isinstance(answer, Exception):
@@ -200,9 +203,8 @@ class LabelStep:
         if not answer.alive:
             return Finished(one.ref, Later("shipment_was_cancelled"))
         facts = {"courier": one.courier, "waybill": answer.number, "adopted": one.seen_before}
-        if not is_wanted:
-            return Finished(one.ref, Done(facts=facts), holds=(_unwanted_hold(one, answer),))
-        return Finished(one.ref, Done(facts=facts), follow=self._follow(one))
+        follow, holds = (self._follow(one), ()) if unwanted is None else next_of(_late(one), unwanted)
+        return Finished(one.ref, Done(facts=facts), holds=holds, follow=follow)
 
     def _follow(self, one: Unlabelled) -> tuple[NewWork, ...]:
         """The warehouse hears of it where it takes orders, else the platform of a shop that ships on label.
@@ -257,16 +259,8 @@ def _take_unwanted(tx: Connection, rows: Sequence[UnlabelledRow], orders: Mappin
     return trim(tx, sorted(order_ids)) if order_ids else frozenset()
 
 
-def _unwanted(tx: Connection, booked: Sequence[Unlabelled]) -> set[int]:
-    """Packages that got a waybill though their order is closed, here or on its platform."""
-    stopped = [one.ref.subject_id for one in booked if one.ref.state not in STEP.works_in]
-    if not stopped:
-        return set()
-    return closed_packages(tx, stopped)
-
-
-def _unwanted_hold(one: Unlabelled, waybill: Waybill) -> Hold:
-    return Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(one.courier, waybill.number))
+def _late(one: Unlabelled) -> LateWaybill:
+    return one.ref, one.account, one.order.key.account
 
 
 def _unlabelled(

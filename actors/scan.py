@@ -25,7 +25,7 @@ STEP = Step(
     does="read a location's events: accepted, refused, picked short, packed, handed over",
     subject=Subject.LOCATION,
     is_remote=True,
-    leads_to=("writeback", "notify", "track", "route", "reserve"),
+    leads_to=("writeback", "notify", "track", "route", "reserve", "stop", "void"),
     group="order",
 )
 

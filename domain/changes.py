@@ -7,6 +7,8 @@ from domain.holds import Finding, HoldCode
 from domain.lines import is_gone, is_ours, refunded
 from domain.order import FulfilledBy, Order, OrderLine, PlatformState
 from domain.states import State
+from domain.stops import StopCode, StopGoal, StopWish
+from domain.waivers import CLOSED, read_named
 
 # Nothing is routed yet in these states, so stock is reserved again for the pieces that the newer content wants.
 _BEFORE_REVIEW = frozenset({State.PENDING_PAYMENT, State.PAID})
@@ -15,7 +17,7 @@ _AFTER_REVIEW = frozenset({State.APPROVED, State.ALLOCATED, State.IN_WAREHOUSE, 
 _NEVER_BEGUN = frozenset({PlatformState.SHIPPED, PlatformState.DONE, PlatformState.CLOSED})
 # What the checks of a content find, a newer content may take back. Every other hold is somebody's to release: what a
 # courier refused, what a waybill lives for, what the buyer changed after the review.
-_OF_CONTENT = frozenset(
+OF_CONTENT = frozenset(
     {
         HoldCode.ADDRESS_MISSING,
         HoldCode.ADDRESS_VAGUE,
@@ -36,6 +38,12 @@ _OF_CONTENT = frozenset(
 )
 
 
+# Steps whose holds follow the platform's content: the same rules opened them.
+OF_THE_RULES = frozenset({"normalize", "review", "label", "dispatch"})
+# What a stop settles, where one is asked for.
+_BY_STOPS = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.BUYER_CHANGED})
+
+
 @dataclass(frozen=True, slots=True)
 class ChangedPart:
     """A fulfillment order after the newer content has taken pieces from it, or added some.
@@ -44,7 +52,8 @@ class ChangedPart:
     may have one. `pieces_changed`: other pieces by SKU than before. `held_by`: codes of open holds that the rules
     opened, and may take back. `lines`: ids of the lines that it works, or worked, on. `kept_out`: why it is not begun
     though it is paid now, as another system ships it; empty where it is ours. `held_while_closed`: codes of open holds
-    that wait for the day on which a kept-out order is begun.
+    that wait for the day on which a kept-out order is begun. `stopped_for`: why its open stop was asked for; None
+    without one.
     """
 
     at: State
@@ -55,6 +64,7 @@ class ChangedPart:
     lines: frozenset[str] = frozenset()
     kept_out: str = ""
     held_while_closed: frozenset[HoldCode] = frozenset()
+    stopped_for: StopCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,8 @@ class ChangeActions:
 
     All fields empty: nothing. `closes`: the reason why it closes. `reserves_again`: the reserved pieces are no longer
     the wanted ones; the review follows without a further request. `releases`: holds whose reason is gone.
-    `becomes_paid`: it moves to `paid`, or back to `paid` if no line is ours to ship.
+    `becomes_paid`: it moves to `paid`, or back to `paid` if no line is ours to ship. `stops`: what is bound is not
+    wanted any more, or must be made anew. `withdraws`: the platform's reason for the open stop is gone.
     """
 
     closes: str = ""
@@ -72,6 +83,8 @@ class ChangeActions:
     becomes_paid: bool = False
     review: bool = False
     reserves_again: bool = False
+    stops: StopWish | None = None
+    withdraws: bool = False
 
 
 def change(old: Order, new: Order, now: ChangedPart, findings: Sequence[Finding]) -> ChangeActions:
@@ -81,17 +94,65 @@ def change(old: Order, new: Order, now: ChangedPart, findings: Sequence[Finding]
     """
     if now.at not in _BEFORE_REVIEW | _AFTER_REVIEW:
         return ChangeActions(releases=now.held_while_closed if new.state in _NEVER_BEGUN else frozenset())
+    if (ended := _ended(new, now)) is not None:
+        return ended
+    if now.at in _BEFORE_REVIEW and not (now.is_bound and new.state is PlatformState.CLOSED):
+        return _before_review(old, new, now)
+    # What went back to its beginning with a label has something to be stopped.
+    return _after_review(old, new, now, findings)
+
+
+def _ended(new: Order, now: ChangedPart) -> ChangeActions | None:
+    """What closes at once, or is nobody's any more."""
     if now.kept_out and _becomes_paid(new, now):
         return ChangeActions(closes=_why_over(new, now.lines) or now.kept_out)
-    if not now.has_pieces and not now.is_bound and (empty := _of_nothing_left(new, now)) is not None:
-        return empty
-    if now.at in _BEFORE_REVIEW:
-        return _before_review(old, new, now)
+    if now.has_pieces or _may_be_stopped(now):
+        return None
+    return _of_nothing_left(new, now)
+
+
+def _after_review(old: Order, new: Order, now: ChangedPart, findings: Sequence[Finding]) -> ChangeActions:
     found = (*findings, *buyer_changed(old, new))
-    gone = (now.held_by & _OF_CONTENT) - {finding.code for finding in found}
+    gone = (now.held_by & OF_CONTENT) - {finding.code for finding in found}
+    wish = _wished_stop(new, now, found)
+    if wish is not None or now.stopped_for is not None:
+        others = tuple(one for one in found if one.code not in now.held_by | _BY_STOPS)
+        withdraws = wish is None and now.stopped_for is StopCode.REFUND_ASKED
+        return ChangeActions(holds=others, releases=gone, stops=wish, withdraws=withdraws)
     if not (now.has_pieces or now.is_bound or found or now.held_by - gone):
         return ChangeActions(closes="nothing_left")
     return ChangeActions(holds=tuple(finding for finding in found if finding.code not in now.held_by), releases=gone)
+
+
+def _may_be_stopped(now: ChangedPart) -> bool:
+    """Whether it is for a stop to end it: something is at a courier or a warehouse, or a stop is open already."""
+    return now.is_bound or now.stopped_for is not None
+
+
+def _wished_stop(new: Order, now: ChangedPart, found: Sequence[Finding]) -> StopWish | None:
+    """The stop of what has a label, or may have one; of anything whose stop is open already."""
+    if not _may_be_stopped(now):
+        return None
+    refund = next((one for one in found if one.code is HoldCode.REFUND_REQUESTED), None)
+    if refund is not None:
+        return _refund_stop(new, now, read_named(refund.facts))
+    if not now.has_pieces:
+        return StopWish(StopCode.REFUND_PAID, StopGoal.CLOSE)
+    changed = next((one for one in found if one.code is HoldCode.BUYER_CHANGED), None)
+    # Other pieces or sums are for a person: what was bought is another thing then.
+    if changed is not None and changed.facts.get("changed") == "receiver":
+        return StopWish(StopCode.ADDRESS_CHANGED, StopGoal.REBUILD)
+    return None
+
+
+def _refund_stop(new: Order, now: ChangedPart, named: frozenset[str]) -> StopWish:
+    if CLOSED in named:
+        return StopWish(StopCode.CLOSED_BY_PLATFORM, StopGoal.CLOSE)
+    lines = () if now.lines <= named else tuple(sorted(named & now.lines))
+    if named <= refunded(new):
+        return StopWish(StopCode.REFUND_PAID, StopGoal.CLOSE, lines)
+    # It may be withdrawn: the order waits for the decision where it would have waited before its label.
+    return StopWish(StopCode.REFUND_ASKED, StopGoal.REBUILD, lines)
 
 
 def _of_nothing_left(new: Order, now: ChangedPart) -> ChangeActions | None:
@@ -100,7 +161,7 @@ def _of_nothing_left(new: Order, now: ChangedPart) -> ChangeActions | None:
         return ChangeActions(closes=reason)
     if not _is_any_ours(new):
         is_paid = now.at is not State.PENDING_PAYMENT or _becomes_paid(new, now)
-        return ChangeActions(becomes_paid=is_paid, releases=now.held_by & _OF_CONTENT)
+        return ChangeActions(becomes_paid=is_paid, releases=now.held_by & OF_CONTENT)
     return None
 
 

@@ -28,7 +28,9 @@ class StopStatus(StrEnum):
 
 
 class StopGoal(StrEnum):
-    """What for. `CLOSE`: the pieces are not wanted. `REBUILD`: they go on from `paid`, to another address or way."""
+    """What for. `CLOSE`: the pieces are not wanted. `REBUILD`: they go on from `paid`, to another address or way, or to
+    wait there for the decision about a refund.
+    """
 
     CLOSE = "close"
     REBUILD = "rebuild"
@@ -41,7 +43,7 @@ class StopAsker(StrEnum):
 
 
 class StopCode(StrEnum):
-    """Why a stop was asked for."""
+    """Why a stop was asked for. `WITHDRAWN`: it was taken back when a call had gone out, so the order is made anew."""
 
     REFUND_ASKED = "refund_asked"
     REFUND_PAID = "refund_paid"
@@ -50,6 +52,16 @@ class StopCode(StrEnum):
     PERSON = "person"
     RELABEL = "relabel"
     REROUTE = "reroute"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class StopWish:
+    """A stop that a newer content of an order asks for. `lines`: ids, none: all."""
+
+    code: StopCode
+    goal: StopGoal
+    lines: tuple[str, ...] = ()
 
 
 class RecallStatus(StrEnum):
@@ -87,7 +99,7 @@ class InterceptStatus(StrEnum):
 
 
 # Nothing more will be heard of the intercept.
-INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED})
+_INTERCEPT_ENDED = frozenset({InterceptStatus.CONFIRMED, InterceptStatus.FAILED})
 
 
 class RungKind(StrEnum):
@@ -114,7 +126,7 @@ class ParcelFacts:
 
     `is_unclear`: a call that books its waybill may have happened. `lives`: it has a waybill. `is_ours`: our own
     contract booked it, so that we can void it; otherwise the warehouse did. `has_left`: handed over, or its courier has
-    it.
+    it. `has_others`: pieces lie in it that are to arrive, so that it is not intercepted.
     """
 
     package_id: int
@@ -122,8 +134,14 @@ class ParcelFacts:
     is_unclear: bool = False
     is_ours: bool = True
     has_left: bool = False
+    has_others: bool = False
     void: VoidStatus = VoidStatus.NONE
     intercept: InterceptStatus = InterceptStatus.NONE
+
+    @property
+    def is_intercept_over(self) -> bool:
+        """Whether it is known that the parcel comes back, or that it does not."""
+        return self.has_others or self.intercept in _INTERCEPT_ENDED
 
     @property
     def is_gone(self) -> bool:
@@ -171,7 +189,7 @@ def next_rung(facts: StopFacts) -> Rung:
     here = [one for one in facts.parcels if not one.is_gone]
     if gone or RANK[facts.at] >= RANK[State.IN_TRANSIT]:
         # Goods that are still here keep their way through the house; what has left is the first to be lost.
-        pending = [one for one in gone if one.intercept not in INTERCEPT_ENDED]
+        pending = [one for one in gone if not one.is_intercept_over]
         if pending:
             return Rung(RungKind.INTERCEPT, _ids(pending))
         if not here or RANK[facts.at] >= RANK[State.IN_TRANSIT]:
@@ -196,7 +214,7 @@ def _at_warehouse(facts: StopFacts, parcels: list[ParcelFacts]) -> Rung:
     if facts.recall not in {RecallStatus.REFUSED, RecallStatus.TOO_LATE}:
         return Rung(RungKind.RECALL)
     # The goods will leave: the courier is asked as soon as it has them.
-    pending = [one for one in parcels if one.intercept not in INTERCEPT_ENDED]
+    pending = [one for one in parcels if not one.is_intercept_over]
     return Rung(RungKind.INTERCEPT, _ids(pending)) if pending else _over(parcels)
 
 
@@ -214,8 +232,8 @@ def _of_waybills(parcels: list[ParcelFacts]) -> Rung:
 
 
 def _over(parcels: Iterable[ParcelFacts]) -> Rung:
-    known = [one.intercept for one in parcels]
-    comes_back = bool(known) and all(one is InterceptStatus.CONFIRMED for one in known)
+    known = [one.intercept is InterceptStatus.CONFIRMED and not one.has_others for one in parcels]
+    comes_back = bool(known) and all(known)
     return Rung(RungKind.END, end=StopStatus.COMING_BACK if comes_back else StopStatus.TOO_LATE)
 
 

@@ -92,6 +92,20 @@ def advance(now: State, kind: Scan, *, is_tracked: bool = False) -> Move | Late 
     return Move(_WAY[_WAY.index(now) + 1 : _WAY.index(target) + 1])
 
 
+def leave_though_stopping(interrupted: State, *, is_tracked: bool) -> tuple[State, ...]:
+    """The states that a hand-over walks, one by one, of an order that is on hold because it is being stopped.
+
+    The scan proves that the goods have left, whatever was asked. `interrupted`: by the hold. `is_tracked` as above.
+    Empty where the scan contradicts all that we know: nothing was allocated.
+    """
+    match advance(interrupted, Scan.HANDED_OVER, is_tracked=is_tracked):
+        case Move(path=path):
+            return (interrupted, *path)
+        case Late():
+            return (interrupted,)
+    return ()
+
+
 def names_other_waybill(ours: str, scanned: str) -> bool:
     """Whether a scan that names a waybill at all names another than ours, whatever its case and blanks."""
     named = "".join(scanned.split()).casefold()

@@ -21,6 +21,7 @@ from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.placements import Ended, end_documents
 from infra.tables.pool import Connection
 from infra.tables.recount import lower_location
+from infra.tables.shipments import want_voids
 from infra.tables.stock import lock_levels, lock_location_levels, release_stock, reserve_stock
 from infra.tables.writebacks import drop_untold
 
@@ -48,18 +49,22 @@ class RefusedDocument:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late."""
+    """What became of a refused order, and what follows. `is_over`: it is closed, or the refusal came too late.
+
+    `voids`: waybills that nobody wants now.
+    """
 
     refused: RefusedDocument
     facts: Mapping[str, Any]
     holds: tuple[Hold, ...] = ()
+    voids: tuple[NewWork, ...] = ()
     is_over: bool = False
 
     def settled(self, ref: SubjectRef, step: str) -> Finished:
         """The result of the step that heard of it."""
         if self.is_over or ref.state is State.ON_HOLD:
             # A held order goes back to its routing once it is released.
-            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds)
+            return Finished(ref, Done(facts=self.facts), Cause.WAREHOUSE, holds=self.holds, follow=self.voids)
         assert ref.fulfillment_order_id is not None
         again = NewWork("route", ref.fulfillment_order_id, ref.lane, shop=self.refused.order.key.account)
         return Finished(
@@ -67,7 +72,7 @@ class TakenBack:
             Done(State.APPROVED, {"refused_at": step, **self.facts}),
             Cause.WAREHOUSE,
             holds=self.holds,
-            follow=(again,),
+            follow=(again, *self.voids),
         )
 
 
@@ -77,25 +82,31 @@ def take_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, T
         return {}
     end_documents(tx, [Ended(one.reference, PlacementStatus.REFUSED, one.refusal.code) for one in refused])
     back = {_id(one): one for one in refused if one.at in _TAKES_BACK}
-    cancelled = _cancel(tx, list(back))
+    cancelled, voids = _cancel(tx, list(back))
     corrected = _give_back(tx, list(back.values()))
     if back:
         unplace(tx, {id_: (one.location, one.refusal.code) for id_, one in back.items()})
     return {
-        _id(one): _taken_back(one, cancelled.get(_id(one), ()), corrected.get(_id(one), {}), back) for one in refused
+        _id(one): _taken_back(
+            one, cancelled.get(_id(one), ()), voids.get(_id(one), ()), corrected.get(_id(one), {}), back
+        )
+        for one in refused
     }
 
 
 def _taken_back(
     one: RefusedDocument,
     cancelled: Sequence[CancelledPackage],
+    voids: Sequence[NewWork],
     corrected: Mapping[str, int],
     back: Mapping[int, RefusedDocument],
 ) -> TakenBack:
     facts: dict[str, Any] = {"location": one.location, "document": one.reference, "code": one.refusal.code}
     if corrected:
         facts["stock_lowered"] = dict(corrected)
-    living = [package for package in cancelled if package.waybill is not None]
+    # A person tells the platform that what it was told of does not travel. What a warehouse booked is not ours to void.
+    voided = {work.subject_id for work in voids}
+    living = [one for one in cancelled if one.waybill is not None and (one.is_told or one.id not in voided)]
     holds = tuple(
         Hold(
             HoldCode.UNWANTED_WAYBILL,
@@ -106,16 +117,24 @@ def _taken_back(
     )
     if len(living) > 1:
         facts["unwanted_waybills"] = ", ".join(package.waybill or "" for package in living)
-    return TakenBack(one, facts, holds, is_over=_id(one) not in back)
+    return TakenBack(one, facts, holds, tuple(voids), is_over=_id(one) not in back)
 
 
-def _cancel(tx: Connection, ids: Sequence[int]) -> dict[int, list[CancelledPackage]]:
-    """The packages leave with their pieces; what the platform has not heard of them it does not hear."""
+def _cancel(tx: Connection, ids: Sequence[int]) -> tuple[dict[int, list[CancelledPackage]], dict[int, list[NewWork]]]:
+    """The packages leave with their pieces; what the platform has not heard of them it does not hear.
+
+    Returns what is to be voided beside them.
+    """
     cancelled: dict[int, list[CancelledPackage]] = {}
     for package in cancel_packages(tx, ids):
         cancelled.setdefault(package.fulfillment_order_id, []).append(package)
-    drop_untold(tx, [package.id for mine in cancelled.values() for package in mine])
-    return cancelled
+    named = [package.id for mine in cancelled.values() for package in mine]
+    drop_untold(tx, named)
+    voids: dict[int, list[NewWork]] = {}
+    for one in want_voids(tx, named):
+        void = NewWork("void", one.package_id, one.lane, one.account, one.shop)
+        voids.setdefault(one.fulfillment_order_id, []).append(void)
+    return cancelled, voids
 
 
 def _give_back(tx: Connection, refused: Sequence[RefusedDocument]) -> dict[int, Mapping[str, int]]:

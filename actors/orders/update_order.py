@@ -7,19 +7,21 @@ from types import MappingProxyType
 import msgspec
 
 from actors.orders.parts import WAIT_FOR_UPGRADE
-from domain.changes import ChangeActions, ChangedPart, change, refund_withdrawn
+from actors.stops.asking import STOPS, StopRequest, withdraw
+from domain.changes import OF_THE_RULES, ChangeActions, ChangedPart, change, refund_withdrawn
 from domain.corrected_addresses import keep_corrected
-from domain.holds import PERSON, HoldCode, waybill_facts
+from domain.holds import PERSON, HoldCode
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
 from domain.normalize import is_unpaid
-from domain.order import Order, PlatformState
+from domain.order import Order
 from domain.outcomes import Done, Hold, Later
 from domain.part_shipping import lines_held_back
 from domain.review import ReviewFacts, review
 from domain.rules import RuleSet
 from domain.states import FINAL_STATES, Cause, State
 from domain.stock import Reservation
+from domain.stops import StopCode
 from domain.take_over import KEPT_OUT, NOTHING_KNOWN, TAKES_OVER, TakeOver, why_kept_out
 from domain.waivers import Waiver, lines_waived, refunds_of, stays
 from infra.engine.replay import add_due, go_on
@@ -40,13 +42,12 @@ from infra.tables.orders import (
 )
 from infra.tables.pool import Connection
 from infra.tables.rows import Row
-from infra.tables.shipments import being_labelled, living_waybills
+from infra.tables.shipments import being_labelled
 from infra.tables.stock import release_stock, shrink_stock
+from infra.tables.stops import ask_stops, codes_of_stops
 from infra.tables.work import move_ship_from
 
 _NONE_KNOWN: Mapping[str, TakeOver] = MappingProxyType({})
-# Steps whose holds follow the platform's content: the same rules opened them.
-_OF_THE_RULES = frozenset({"normalize", "review", "label", "dispatch"})
 # Steps, or a person, whose holds stay open on an order that is kept out.
 _UNTIL_BEGUN = frozenset({PERSON, TAKES_OVER})
 # Until a call about a label or to a warehouse has ended: its answer is recorded within the second.
@@ -114,6 +115,14 @@ class DecidedChange:
     changed_part: ChangedPart
     change: ChangeActions
 
+    @property
+    def stop(self) -> StopRequest | None:
+        """The stop to ask for, if the newer content asks for one."""
+        if self.change.stops is None:
+            return None
+        shop = self.newer.new.key.account
+        return StopRequest.wished(self.locked, shop, self.change.stops)
+
 
 def amend(
     tx: Connection,
@@ -133,8 +142,9 @@ def amend(
     loaded = [replace(one, kept_out=_kept_out(one, take_overs)) for one in loaded]
     changed, waiting = _apart(tx, loaded)
     holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
+    stopped = codes_of_stops(tx, [id_ for id_, mine in holds.items() if (HoldCode.STOPPING, STOPS) in mine])
     decided = [
-        _decide(one, locked, waivers.get(locked.id, ()), holds.get(locked.id, ()), rules)
+        _decide(one, locked, waivers.get(locked.id, ()), (holds.get(locked.id, ()), stopped.get(locked.id)), rules)
         for one in changed
         for locked in one.fulfillment
     ]
@@ -143,8 +153,8 @@ def amend(
     _take_pieces(tx, decided)
     _release_holds(tx, step, decided)
     told = _tell_again(tx, step, decided, holds)
-    unwanted = _unwanted(tx, decided)
-    finished = [_result_of(tx, step, one, holds.get(one.locked.id, ()), unwanted) for one in decided]
+    ask_stops(tx, [one.stop.row() for one in decided if one.stop is not None])
+    finished = [_result_of(tx, step, one, holds.get(one.locked.id, ())) for one in decided]
     rung = [
         replace(one, rings=one.rings | told.get(one.ref.fulfillment_order_id or 0, frozenset())) for one in finished
     ]
@@ -249,9 +259,11 @@ def _decide(
     one: NewerContent,
     locked: Locked,
     waivers: Sequence[Waiver],
-    holds: Sequence[tuple[str, str]],
+    held: tuple[Sequence[tuple[str, str]], StopCode | None],
     rules: RuleSet,
 ) -> DecidedChange:
+    """`held`: the open holds with the steps that opened them, and why the open stop was asked for."""
+    holds, stopped_for = held
     quantities = one.quantities(locked)
     excess = frozenset(line_id for line_id, _ in locked.quantities if line_id in one.plan.excess)
     lines = frozenset(quantities)
@@ -262,12 +274,13 @@ def _decide(
         has_pieces=bool(quantities),
         is_bound=locked.id in one.bound,
         pieces_changed=pieces_by_sku(one.old, locked.quantities) != pieces_by_sku(one.new, quantities.items()),
-        held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in _OF_THE_RULES),
+        held_by=frozenset(HoldCode(code) for code, opened_by in holds if opened_by in OF_THE_RULES),
         lines=frozenset(line.line_id for line in locked.lines),
         kept_out=one.kept_out,
         held_while_closed=frozenset(
             HoldCode(code) for code, opened_by in holds if locked.at is State.CLOSED and opened_by in _UNTIL_BEGUN
         ),
+        stopped_for=stopped_for,
     )
     return DecidedChange(
         one, locked, changed_part, change(one.old, one.new, changed_part, review(one.new, facts, rules).holds)
@@ -361,31 +374,17 @@ def _tell_again(
     return told
 
 
-def _unwanted(tx: Connection, decided: Sequence[DecidedChange]) -> dict[int, Hold]:
-    """Waybills that live although their order is over on its platform, each with a hold that names it."""
-    over = [
-        one.locked.id
-        for one in decided
-        if (one.change.holds or one.change.review)
-        and one.newer.new.state is PlatformState.CLOSED
-        and one.changed_part.is_bound
-    ]
-    living = living_waybills(tx, over) if over else {}
-    return {id_: Hold(HoldCode.UNWANTED_WAYBILL, waybill_facts(*waybill)) for id_, waybill in living.items()}
-
-
-def _result_of(
-    tx: Connection, step: str, one: DecidedChange, holds: Sequence[tuple[str, str]], unwanted: Mapping[int, Hold]
-) -> Finished:
+def _result_of(tx: Connection, step: str, one: DecidedChange, holds: Sequence[tuple[str, str]]) -> Finished:
     locked, asked, shop = one.locked, one.change, one.newer.new.key.account
     ref = SubjectRef(one.newer.ref.subject_id, locked.lane, locked.order_id, locked.id, None, locked.state)
     if asked.closes:
         return Finished(ref, Done(State.CLOSED), Cause.PLATFORM, closed_reason=asked.closes)
     follow = _follow(locked, asked, shop)
-    beside = (unwanted[locked.id],) if locked.id in unwanted else ()
-    if asked.holds:
-        first, *others = (Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds)
-        return Finished(ref, first, Cause.PLATFORM, holds=(*others, *beside), follow=follow)
+    found = [Hold(finding.code, {"step": step, **finding.facts}) for finding in asked.holds]
+    if one.stop is not None:
+        return one.stop.opened(ref, found)
+    if found:
+        return Finished(ref, found[0], Cause.PLATFORM, holds=tuple(found[1:]), follow=follow)
     if _grew(one) and locked.state is State.APPROVED:
         # The line is wanted again, so no person must look; its stock was released and is reserved again.
         again = (NewWork("reserve", locked.id, locked.lane, shop=shop),)
@@ -394,8 +393,10 @@ def _result_of(
     if asked.becomes_paid and (locked.state is State.PENDING_PAYMENT or not left):
         is_direct = locked.state in {State.PENDING_PAYMENT, State.PAID, State.ON_HOLD}
         via = () if is_direct else (State.ON_HOLD,)
-        return Finished(ref, Done(State.PAID), Cause.PLATFORM, via=via, holds=beside, follow=follow)
+        return Finished(ref, Done(State.PAID), Cause.PLATFORM, via=via, follow=follow)
     rings: frozenset[BellKey] = frozenset()
+    if asked.withdraws:
+        rings = frozenset(withdraw(tx, [locked], shop, Cause.PLATFORM))
     if (
         asked.releases
         and not left
@@ -406,7 +407,7 @@ def _result_of(
         stands = msgspec.structs.replace(locked, reservation=Reservation.RELEASED) if _grew(one) else locked
         rings = frozenset(go_on(tx, stands, step, Cause.PLATFORM, {"released": sorted(asked.releases)}))
     amended = Done(facts={"amended": True})
-    return Finished(ref, amended, Cause.PLATFORM, holds=beside, follow=follow, rings=rings)
+    return Finished(ref, amended, Cause.PLATFORM, follow=follow, rings=rings)
 
 
 def _follow(locked: Locked, asked: ChangeActions, shop: str) -> tuple[NewWork, ...]:

@@ -6,6 +6,13 @@ from dataclasses import dataclass, field
 from actors.scans.after import ScannedPackage, want_followers
 from actors.scans.document_events import apply_documents
 from actors.scans.early import sort_out_early
+from actors.scans.stopped import (
+    LEFT_THOUGH_STOPPING,
+    MOVED_THOUGH_STOPPED,
+    LeftParcel,
+    let_leave,
+    report_stopped,
+)
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
@@ -16,7 +23,7 @@ from domain.order import Lane
 from domain.outcomes import Done, Hold
 from domain.references import is_document_reference
 from domain.states import Cause, State
-from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, names_other_waybill
+from domain.warehouse import Contradiction, Late, Move, Note, Scan, advance, leave_though_stopping, names_other_waybill
 from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
 from infra.queue.keys import BellKey
@@ -35,7 +42,7 @@ class Scanned:
     """A package and what this page says of it. `other_waybill`: a number that a scan names instead of `waybill`.
 
     `account`: the courier's. `is_tracked`: the courier tells when it has the package. `has_left`: it was handed over
-    before this page.
+    before this page. `stopped_at`: what the hold of an open stop has interrupted.
     """
 
     ref: SubjectRef
@@ -47,11 +54,19 @@ class Scanned:
     has_left: bool
     reference: str
     is_cancelled: bool = False
+    is_voided: bool = False
+    stopped_at: State | None = None
     path: list[State] = field(default_factory=list)
     packed_at: str | None = None
     handed_over_at: str | None = None
     contradiction: Contradiction | None = None
     other_waybill: str = ""
+
+    def as_left(self) -> LeftParcel:
+        assert self.ref.fulfillment_order_id is not None
+        assert self.ref.order_id is not None
+        part, order_id = self.ref.fulfillment_order_id, self.ref.order_id
+        return LeftParcel(part, order_id, self.ref.package_id, self.ref.lane, self.shop, self.reference)
 
 
 def apply_scans(
@@ -78,9 +93,13 @@ def apply_scans(
         tx, tools, [ScannedPackage(one.ref, one.shop, one.packed_at, one.handed_over_at) for one in touched]
     )
     first_s = tools.settings.tracking.first_s
+    stops = let_leave(tx, [one.as_left() for one in left if one.stopped_at is not None])
+    report_stopped(tx, [one.as_left() for one in touched if _left_though_stopped(one)])
     writes = Writes()
     for one in touched:
-        _finish(step, one, (*follow.get(one.ref.subject_id, ()), *_tracking(tools, one, first_s)), writes)
+        stop = stops.get(one.ref.fulfillment_order_id or 0)
+        after = (*follow.get(one.ref.subject_id, ()), *_tracking(tools, one, first_s), *((stop,) if stop else ()))
+        _finish(step, one, after, writes)
     open_cases(tx, [_wrong_waybill(one) for one in touched if one.other_waybill and one.has_left])
     writes.finished.clear()
     write(tx, step, writes)
@@ -99,6 +118,8 @@ def _load(tx: Connection, tools: Tools, events: Sequence[WarehouseEvent]) -> dic
             has_left=row.has_left,
             reference=row.reference,
             is_cancelled=row.is_cancelled,
+            is_voided=row.is_voided,
+            stopped_at=row.resume_state if row.is_stopping else None,
         )
     return found
 
@@ -113,11 +134,15 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
         one.other_waybill = scan.waybill
         return True
     kind = Scan(scan.kind)
+    if one.is_voided:
+        # Its stop was confirmed: what leaves all the same is for a person.
+        one.contradiction = Contradiction(MOVED_THOUGH_STOPPED, needs_person=kind is Scan.HANDED_OVER)
+        return True
     if one.is_cancelled:
         # The warehouse has refused it, and the order goes another way: what leaves all the same is for a person.
         one.contradiction = Contradiction("moved_though_refused", needs_person=kind in {Scan.PACKED, Scan.HANDED_OVER})
         return True
-    answer = advance(one.now, kind, is_tracked=one.is_tracked)
+    answer = _advance(one, kind)
     match answer:
         case Move(path=path):
             one.path.extend(path)
@@ -135,6 +160,15 @@ def _is_understood(one: Scanned | None, scan: WarehouseEvent) -> bool:
     return True
 
 
+def _advance(one: Scanned, kind: Scan) -> Move | Late | Note | Contradiction:
+    """What leaves while it is being stopped is no longer held."""
+    if one.stopped_at is not None and one.now is State.ON_HOLD and kind is Scan.HANDED_OVER:
+        path = leave_though_stopping(one.stopped_at, is_tracked=one.is_tracked)
+        if path:
+            return Move(path)
+    return advance(one.now, kind, is_tracked=one.is_tracked)
+
+
 def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
     stamps = [Stamp(one.ref.subject_id, one.packed_at, one.handed_over_at) for one in touched if one.packed_at]
     stamp_packages(tx, stamps)
@@ -143,6 +177,9 @@ def _stamp(tx: Connection, touched: Sequence[Scanned]) -> None:
 def _finish(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes) -> None:
     if one.other_waybill and not one.has_left:
         add_hold(step, one.ref, Hold(HoldCode.WAYBILL_CONTRADICTS, _contradicting(one)), writes)
+    if one.stopped_at is not None and one.handed_over_at:
+        facts = {"code": LEFT_THOUGH_STOPPING, "waybill": one.waybill}
+        writes.events.append(event(step, one.ref, "scan_contradicts", Cause.WAREHOUSE, facts=facts))
     if one.contradiction is not None:
         code = one.contradiction.code
         if one.contradiction.needs_person:
@@ -157,6 +194,10 @@ def _finish(step: str, one: Scanned, follow: tuple[NewWork, ...], writes: Writes
         writes.added.extend(follow)
     if one.is_tracked and one.handed_over_at and not one.has_left:
         writes.events.append(event(step, one.ref, HANDED_OVER, Cause.WAREHOUSE, facts={"waybill": one.waybill}))
+
+
+def _left_though_stopped(one: Scanned) -> bool:
+    return one.contradiction is not None and one.contradiction == Contradiction(MOVED_THOUGH_STOPPED, needs_person=True)
 
 
 def _tracking(tools: Tools, one: Scanned, first_s: float) -> tuple[NewWork, ...]:

@@ -11,6 +11,7 @@ from actors.documents.document import refusal_of
 from actors.documents.short_picks import ShortPick, split_short
 from actors.documents.take_back import RefusedDocument, TakenBack, take_back
 from actors.scans.after import ScannedPackage, want_followers
+from actors.scans.stopped import LEFT_THOUGH_STOPPING, MOVED_THOUGH_STOPPED, LeftParcel, ToldOfStop, settle_stops
 from actors.tools import Tools
 from adapters.foreign import is_waybill
 from adapters.ports import WarehouseEvent
@@ -20,7 +21,7 @@ from domain.order import Order
 from domain.outcomes import Done, Hold
 from domain.references import reference
 from domain.states import RANK, Cause, State
-from domain.warehouse import TARGET, Contradiction, Move, Scan, advance
+from domain.warehouse import TARGET, Contradiction, Move, Scan, advance, leave_though_stopping
 from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, event, gather, write
@@ -79,6 +80,9 @@ class _Told:
     short: dict[str, int] = field(default_factory=dict)
     is_final: bool = False
     is_stopped: bool = False
+    is_too_late: bool = False
+    has_left_stopping: bool = False
+    has_left_stopped: bool = False
     holds: list[Hold] = field(default_factory=list)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -96,6 +100,21 @@ class _Told:
         """The state, or what a hold has interrupted."""
         resumes = self.row.state is State.ON_HOLD and self.row.resume_state is not None
         return self.row.resume_state if resumes and self.row.resume_state else self.row.state
+
+    def of_stop(self) -> ToldOfStop:
+        row = self.row
+        subject = LeftParcel(
+            row.fulfillment_order_id, row.order_id, None, row.lane, self.order.key.account, row.reference
+        )
+        is_over = self.is_stopped or self.refusal is not None
+        return ToldOfStop(
+            subject,
+            is_confirmed=self.is_stopped and row.is_stopping,
+            is_too_late=self.is_too_late,
+            has_left=self.has_left_stopping,
+            has_left_after=self.has_left_stopped,
+            is_over=row.is_stopping and is_over,
+        )
 
 
 def apply_documents(
@@ -117,11 +136,13 @@ def apply_documents(
     ours = [one for one in documents if one.has_packed and not tools.capabilities(one.row.location).books_waybill]
     hear_of_packages(tx, [one.row.fulfillment_order_id for one in ours])
     consume_stock(tx, [one.row.fulfillment_order_id for one in documents if any(p.handed_over_at for p in one.parcels)])
-    end_documents(tx, [*_stopped(documents), *_final(documents)])
+    end_documents(tx, _ended(documents))
+    stops = settle_stops(tx, [one.of_stop() for one in documents])
     follow = _followers(tx, tools, documents)
     writes = Writes()
     for one in documents:
         _settle(step, one, back.get(one.row.fulfillment_order_id), follow, writes)
+        writes.added += stops.get(one.row.fulfillment_order_id, ())
     for part in parts:
         gather(step, part, writes)
     writes.finished.clear()
@@ -161,6 +182,9 @@ def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEve
         _take_refusal(one, told)
     elif kind is Scan.STOPPED:
         _take_stop(one)
+    elif kind is Scan.STOP_FAILED and one.row.is_stopping:
+        one.is_too_late = True
+        one.notes.append((f"warehouse_{kind}", _facts(told)))
     elif (kind in TARGET or kind is Scan.SHORT) and not _may_move(one, kind):
         return one.now is not State.ON_HOLD
     else:
@@ -170,6 +194,11 @@ def _take_in(tx: Connection, tools: Tools, one: _Told | None, told: WarehouseEve
 
 def _may_move(one: _Told, kind: Scan) -> bool:
     """Whether the order's state lets goods move; what contradicts it is noted."""
+    if kind is Scan.HANDED_OVER and one.now is State.ON_HOLD and one.row.is_stopping:
+        one.path.extend(leave_though_stopping(one.at, is_tracked=False))
+        if one.path:
+            one.now, one.has_left_stopping = one.path[-1], True
+            one.notes.append(("scan_contradicts", {"code": LEFT_THOUGH_STOPPING}))
     answer = advance(one.now, kind) if kind in TARGET else None
     if isinstance(answer, Contradiction):
         _contradict(one, answer)
@@ -193,8 +222,11 @@ def _take_work(tx: Connection, tools: Tools, one: _Told, told: WarehouseEvent, k
 
 def _take_after_the_end(one: _Told, kind: Scan) -> None:
     """The document was refused or stopped: goods that move all the same are for a person."""
+    is_stopped = one.row.status is PlacementStatus.STOPPED
     if kind in _BOXES:
-        facts = {"code": MOVED_THOUGH_REFUSED, "document": one.row.reference}
+        one.has_left_stopped = one.has_left_stopped or (is_stopped and kind is Scan.HANDED_OVER)
+        code = MOVED_THOUGH_STOPPED if is_stopped else MOVED_THOUGH_REFUSED
+        facts = {"code": code, "document": one.row.reference}
         one.holds.append(Hold(HoldCode.SHIPPED_ELSEWHERE, facts))
     elif kind not in {Scan.REFUSED, Scan.STOPPED, Scan.OTHER}:
         one.notes.append(("scan_contradicts", {"code": MOVED_THOUGH_REFUSED, "scan": kind.value}))
@@ -208,8 +240,10 @@ def _take_refusal(one: _Told, told: WarehouseEvent) -> None:
 
 
 def _take_stop(one: _Told) -> None:
-    """Nobody has asked for it: a person decides, and releasing the hold hands the order over anew."""
-    if one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
+    """What nobody has asked for a person decides, and releasing the hold hands the order over anew."""
+    if one.row.is_stopping:
+        one.is_stopped = True
+    elif one.at in _IN_HOUSE and RANK[one.now] <= RANK[State.IN_WAREHOUSE]:
         one.is_stopped = True
         one.holds.append(Hold(HoldCode.DISPATCH_ERROR, {"code": STOPPED_UNASKED, "document": one.row.reference}))
     else:
@@ -358,14 +392,10 @@ def _stamp(tx: Connection, documents: Sequence[_Told]) -> None:
     stamp_packages(tx, [Stamp(parcel.id, parcel.packed_at, parcel.handed_over_at) for parcel in stamped])
 
 
-def _stopped(documents: Sequence[_Told]) -> list[Ended]:
-    return [Ended(one.row.reference, PlacementStatus.STOPPED) for one in documents if one.is_stopped]
-
-
-def _final(documents: Sequence[_Told]) -> list[Ended]:
-    return [
-        Ended(one.row.reference, PlacementStatus.FINAL) for one in documents if one.is_final and one.refusal is None
-    ]
+def _ended(documents: Sequence[_Told]) -> list[Ended]:
+    stopped = [Ended(one.row.reference, PlacementStatus.STOPPED) for one in documents if one.is_stopped]
+    final = [one for one in documents if one.is_final and one.refusal is None]
+    return [*stopped, *(Ended(one.row.reference, PlacementStatus.FINAL) for one in final)]
 
 
 def _followers(tx: Connection, tools: Tools, documents: Sequence[_Told]) -> Callable[[_Told], tuple[NewWork, ...]]:

@@ -1,1 +1,1 @@
-"""What steps share about stops: how a stop is asked for, what its steps know of the goods, and how it ends."""
+"""What steps share about stops: how a stop is asked for and taken back, and what becomes of waybills found too late."""

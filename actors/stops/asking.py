@@ -3,22 +3,34 @@
 Everything happens in the caller's transaction, which has locked the fulfillment orders.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from domain.errors import Facts
 from domain.holds import HoldCode
 from domain.order import Lane
-from domain.outcomes import Hold
+from domain.outcomes import Done, Hold
 from domain.states import FINAL_STATES, Cause, State, may
-from domain.stops import StopAsker, StopCode, StopGoal
-from infra.engine.results import Finished, NewWork, SubjectRef
+from domain.stops import StopAsker, StopCode, StopGoal, StopWish
+from infra.engine.replay import go_on
+from infra.engine.results import Finished, NewWork, Result, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, add_move, event, write
 from infra.queue.keys import BellKey
+from infra.tables.holds import open_holds, release_holds
 from infra.tables.orders import Locked
+from infra.tables.placements import want_documents_again
 from infra.tables.pool import Connection
-from infra.tables.stops import AskedStop, NewStop, ask_stops
+from infra.tables.shipments import want_again
+from infra.tables.stops import (
+    AskedStop,
+    NewStop,
+    ask_stops,
+    open_stops,
+    rebuild_instead,
+    stops_under_way,
+    withdraw_stops,
+)
 
 # The step whose work and holds stops are.
 STOPS = "stop"
@@ -44,6 +56,19 @@ class StopRequest:
     until_at: datetime | None = None
     facts: Facts = field(default_factory=dict)
 
+    @classmethod
+    def wished(cls, locked: Locked, shop: str, wish: StopWish) -> "StopRequest":
+        """The stop that a newer content of the platform asks for."""
+        return cls(
+            locked=locked,
+            shop=shop,
+            asked_by=StopAsker.PLATFORM,
+            author=shop,
+            code=wish.code,
+            goal=wish.goal,
+            lines=wish.lines,
+        )
+
     def row(self) -> NewStop:
         return NewStop(
             fulfillment_order_id=self.locked.id,
@@ -61,10 +86,36 @@ class StopRequest:
         """The hold that keeps every other step away while the stop is open."""
         return Hold(HoldCode.STOPPING, {"why": self.code, "goal": self.goal, **self.facts})
 
+    def opened(self, ref: SubjectRef, beside: Sequence[Hold] = ()) -> Finished:
+        """The result of a step that has asked for it, with other holds."""
+        follow = (stop_work(self.locked.id, self.locked.lane, self.shop),)
+        return Finished(ref, self.hold(), Cause.PLATFORM, holds=tuple(beside), follow=follow)
+
 
 def stop_work(fulfillment_order_id: int, lane: Lane, shop: str) -> NewWork:
     """The stop of a fulfillment order looks again at what it waits for."""
     return NewWork(STOPS, fulfillment_order_id, lane, shop=shop)
+
+
+def follow_stops(tx: Connection, results: Sequence[Result]) -> list[Result]:
+    """The same results, with the stop of each held order due that has an open one: something was settled of it.
+
+    No statement where no result is of a held order.
+    """
+    held = {
+        one.ref.fulfillment_order_id
+        for one in results
+        if isinstance(one, Finished) and one.ref.state is State.ON_HOLD and isinstance(one.outcome, Done)
+    }
+    shops = open_stops(tx, sorted(id_ for id_ in held if id_ is not None))
+    return [_followed(one, shops) for one in results]
+
+
+def _followed(result: Result, shops: Mapping[int, str]) -> Result:
+    id_ = result.ref.fulfillment_order_id
+    if id_ is None or id_ not in shops or not (isinstance(result, Finished) and isinstance(result.outcome, Done)):
+        return result
+    return replace(result, follow=(*result.follow, stop_work(id_, result.ref.lane, shops[id_])))
 
 
 def ask(tx: Connection, requests: Sequence[StopRequest]) -> tuple[dict[int, AskedStop], set[BellKey]]:
@@ -91,3 +142,36 @@ def ask(tx: Connection, requests: Sequence[StopRequest]) -> tuple[dict[int, Aske
         writes.added.append(stop_work(locked.id, locked.lane, one.shop))
     write(tx, STOPS, writes)
     return asked, {BellKey(work.step, work.lane, work.account) for work in writes.added}
+
+
+def withdraw(tx: Connection, locked: Sequence[Locked], shop: str, cause: Cause) -> set[BellKey]:
+    """Nobody asks for the stops of these fulfillment orders any more; the bells to ring after the commit.
+
+    An order of which nothing was asked outside goes on where it was. Otherwise what was asked for is completed, for a
+    warehouse or a courier may do it at any moment, and the order is made anew.
+    """
+    ids = sorted(open_stops(tx, [one.id for one in locked]))
+    under_way = stops_under_way(tx, ids) if ids else set()
+    inside = {one.id for one in locked if not one.has_left}
+    anew = sorted(under_way & inside)
+    rest = [one for one in locked if one.id in ids and one.id not in anew]
+    if anew:
+        rebuild_instead(tx, anew)
+    withdraw_stops(tx, [one.id for one in rest])
+    want_again(tx, [one.id for one in rest])
+    want_documents_again(tx, [one.id for one in rest])
+    release_holds(tx, [(one.id, HoldCode.STOPPING) for one in rest], STOPS)
+    left = open_holds(tx, [one.id for one in rest]) if rest else {}
+    writes = Writes()
+    bells: set[BellKey] = set()
+    for one in locked:
+        ref = SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state)
+        if one.id in ids:
+            facts = {"goes_on": "anew" if one.id in anew else "as it was"}
+            writes.events.append(event(STOPS, ref, "stop_withdrawn", cause, facts=facts))
+    writes.added.extend(stop_work(one.id, one.lane, shop) for one in locked if one.id in anew)
+    write(tx, STOPS, writes)
+    for one in rest:
+        if one.state is State.ON_HOLD and not left.get(one.id):
+            bells |= go_on(tx, one, STOPS, cause, {"withdrawn": True})
+    return bells | {BellKey(work.step, work.lane, work.account) for work in writes.added}

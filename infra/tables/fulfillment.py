@@ -97,6 +97,15 @@ def unplace(tx: Connection, refused: Mapping[int, tuple[str, str]]) -> None:
     tx.execute(FULFILLMENT["unplace"], {"rows": rows})
 
 
+def leave_location(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Take stopped fulfillment orders from their location; they begin as paid once they go on.
+
+    No statement for none.
+    """
+    if fulfillment_order_ids:
+        tx.execute(FULFILLMENT["leave_location"], {"ids": list(fulfillment_order_ids)})
+
+
 def exclude(tx: Connection, refused: Mapping[int, Mapping[str, str]]) -> None:
     """Never choose these locations for fulfillment orders: codes by location, by id."""
     rows = rows_json({"id": id_, "excluded": dict(locations)} for id_, locations in refused.items())

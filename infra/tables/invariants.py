@@ -27,8 +27,13 @@ SENTENCES: Mapping[str, str] = {
     ),
     "one_live_document": "A fulfillment order has at most one live document at a warehouse.",
     "unwanted_is_shown": (
-        "A waybill that lives for a closed order or a cancelled package is shown by a hold, until a person releases "
-        "that."
+        "A waybill that lives for a closed order or a cancelled package is being voided, or shown by a hold until a "
+        "person releases that."
+    ),
+    "stop_goes_on": "An open stop has an owner: a hold, work or a dead letter.",
+    "stopping_is_stopping": "An order that is held as stopping has an open stop.",
+    "nothing_leaves_after_stopped": (
+        "An order that closed as stopped has neither a living waybill of ours nor a document at a warehouse."
     ),
     "shipped_has_waybill": "What has left the house has a booked waybill for each package.",
     "pool_counts": "The pool's counters are the sums of its reservations.",

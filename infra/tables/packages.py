@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
 
 from psycopg.rows import class_row
 
@@ -74,7 +75,8 @@ class NewPackage(NamedTuple):
 class ScannedRow(NamedTuple):
     """A package with a waybill, as a scan finds it. `shop`, `account`: those of shop and courier.
 
-    `is_cancelled`: it must not leave. `has_left`: it was handed over before.
+    `is_cancelled`: it must not leave. `has_left`: it was handed over before. `is_voided`: its waybill is dead.
+    `resume_state`: what a hold has interrupted; `is_stopping`: the hold of an open stop.
     """
 
     reference: str
@@ -88,6 +90,9 @@ class ScannedRow(NamedTuple):
     account: str
     has_left: bool
     is_cancelled: bool
+    is_voided: bool
+    resume_state: State | None
+    is_stopping: bool
 
 
 class Stamp(NamedTuple):
@@ -195,18 +200,35 @@ def create_filled(tx: Connection, packages: Sequence[FilledPackage]) -> list[tup
     return [made[one.fulfillment_order_id, ordinal] for one, ordinal in zip(packages, ordinals, strict=True)]
 
 
-def closed_packages(tx: Connection, package_ids: Sequence[int]) -> set[int]:
-    """Of some packages, those whose order is closed, here or on its platform."""
-    return {row[0] for row in tx.execute(PACKAGES["closed_packages"], {"ids": list(package_ids)})}
+class Unwantedness(StrEnum):
+    """Why nobody wants the waybill of a package.
+
+    `ENDED`: the package or its order has ended here. `STOPPING`: a stop of the order is open. `CLOSED_BY_PLATFORM`: the
+    platform has closed the order, and nothing has followed yet.
+    """
+
+    ENDED = "ended"
+    STOPPING = "stopping"
+    CLOSED_BY_PLATFORM = "closed_by_platform"
+
+
+def unwanted_packages(tx: Connection, package_ids: Sequence[int]) -> dict[int, Unwantedness]:
+    """Of some packages, those whose waybill nobody wants, and why. No statement for none."""
+    if not package_ids:
+        return {}
+    rows = tx.execute(PACKAGES["unwanted_packages"], {"ids": list(package_ids)})
+    return {id_: Unwantedness(why) for id_, why in rows}
 
 
 def lock_scanned(tx: Connection, references: Sequence[str]) -> list[ScannedRow]:
     """Packages with a waybill under these references; locks their fulfillment orders, in id order."""
     rows = tx.execute(PACKAGES["packages_by_reference"], {"references": list(references)})
-    return [
-        ScannedRow(reference, waybill, id_, part, State(state), Lane(lane), *rest)
-        for reference, waybill, id_, part, state, lane, *rest in rows
-    ]
+    return [_scanned(row) for row in rows]
+
+
+def _scanned(row: tuple[Any, ...]) -> ScannedRow:
+    state, lane, resume_state = State(row[4]), Lane(row[5]), row[-2]
+    return ScannedRow._make((*row[:4], state, lane, *row[6:-2], State(resume_state) if resume_state else None, row[-1]))
 
 
 def stamp_packages(tx: Connection, stamps: Sequence[Stamp]) -> None:

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from domain.dispatch import PlacementStatus
 from domain.order import Lane, OrderKey
 from domain.states import State
+from domain.stops import RecallStatus
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -137,7 +138,7 @@ class Heard(NamedTuple):
 
 
 class DocumentRow(NamedTuple):
-    """A document, as an event finds it, with its fulfillment order locked. `shop`: the account."""
+    """A document, as an event finds it, with its fulfillment order locked. `is_stopping`: held by an open stop."""
 
     reference: str
     status: PlacementStatus
@@ -148,6 +149,7 @@ class DocumentRow(NamedTuple):
     state: State
     resume_state: State | None
     lane: Lane
+    is_stopping: bool
     order_id: int
     key: OrderKey
 
@@ -216,7 +218,7 @@ def lock_documents(tx: Connection, references: Sequence[str]) -> list[DocumentRo
 
 
 def _document(row: tuple[Any, ...]) -> DocumentRow:
-    reference, status, location, parts, id_, number, state, resume_state, lane, order_id, *key = row
+    reference, status, location, parts, id_, number, state, resume_state, lane, is_stopping, order_id, *key = row
     return DocumentRow(
         reference,
         PlacementStatus(status),
@@ -227,6 +229,7 @@ def _document(row: tuple[Any, ...]) -> DocumentRow:
         State(state),
         State(resume_state) if resume_state else None,
         Lane(lane),
+        is_stopping,
         order_id,
         OrderKey(*key),
     )
@@ -279,6 +282,65 @@ def dispatch_forgotten(tx: Connection, *, newest: int, limit: int) -> list[tuple
     """Make dispatch due for what an earlier version labelled, or that has lost its work; (lane, account) of each."""
     named = {"newest": newest, "limit": limit}
     return [(lane, account) for lane, account in tx.execute(PLACEMENTS["dispatch_forgotten"], named)]
+
+
+def want_recalls(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Warehouses are to be asked not to ship what they have of these fulfillment orders. No statement for none."""
+    if fulfillment_order_ids:
+        tx.execute(PLACEMENTS["want_recalls"], {"ids": list(fulfillment_order_ids)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecallRow:
+    """A document that its warehouse is to stop. `busy_s`: so long a call that stops it may still run."""
+
+    fulfillment_order_id: int
+    state: str
+    lane: str
+    order_id: int
+    location: str
+    reference: str
+    their_id: str
+    recall: str
+    busy_s: float
+
+
+def load_recalls(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[RecallRow]:
+    """Documents to stop, of fulfillment orders that this transaction holds."""
+    with tx.cursor(row_factory=class_row(RecallRow)) as cursor:
+        return cursor.execute(PLACEMENTS["load_recalls"], {"ids": list(fulfillment_order_ids)}).fetchall()
+
+
+def intend_recalls(tx: Connection, references: Sequence[str], call_s: float) -> None:
+    """Warehouses are about to be asked to stop documents; a call takes `call_s` seconds at most.
+
+    No statement for none.
+    """
+    if references:
+        tx.execute(PLACEMENTS["intend_recalls"], {"references": list(references), "call_s": call_s})
+
+
+def note_recalls(tx: Connection, answers: Mapping[str, RecallStatus]) -> None:
+    """What warehouses said of stops that are not confirmed, by reference. No statement for none."""
+    if answers:
+        rows = rows_json({"reference": reference, "status": status} for reference, status in answers.items())
+        tx.execute(PLACEMENTS["note_recalls"], {"rows": rows})
+
+
+def stop_documents(tx: Connection, references: Sequence[str]) -> None:
+    """These documents are confirmed to be stopped. No statement for none."""
+    if references:
+        tx.execute(PLACEMENTS["stop"], {"references": list(references)})
+
+
+def live_references(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[str]:
+    """References of what warehouses have of fulfillment orders."""
+    return [row[0] for row in tx.execute(PLACEMENTS["live_references"], {"ids": list(fulfillment_order_ids)})]
+
+
+def want_documents_again(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Documents are wanted after all, as long as no warehouse was asked to stop them."""
+    tx.execute(PLACEMENTS["want_documents_again"], {"ids": list(fulfillment_order_ids)})
 
 
 class SilentWarehouse(NamedTuple):

@@ -74,6 +74,33 @@ def ended_notices(tx: Connection, notice_ids: Sequence[int]) -> set[int]:
     return _ids(tx, PROGRESS["ended_notices"], notice_ids)
 
 
+def ended_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders without an open stop."""
+    return set(fulfillment_order_ids) - _ids(tx, PROGRESS["unstopped"], fulfillment_order_ids)
+
+
+def open_recalls(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, OpenCall]:
+    """Documents to stop, by fulfillment order. A stop may be repeated, so its call is asked again in every state."""
+    rows = tx.execute(PROGRESS["open_recalls"], {"ids": list(fulfillment_order_ids)})
+    return {id_: OpenCall(reference, is_unresolved=True) for id_, reference in rows}
+
+
+def ended_recalls(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders of which no document is to be stopped."""
+    return set(fulfillment_order_ids) - open_recalls(tx, fulfillment_order_ids).keys()
+
+
+def open_voids(tx: Connection, package_ids: Sequence[int]) -> dict[int, OpenCall]:
+    """Living waybills that nobody wants, by package. A cancel may be repeated."""
+    rows = tx.execute(PROGRESS["open_voids"], {"ids": list(package_ids)})
+    return {id_: OpenCall(reference, is_unresolved=True) for id_, reference in rows}
+
+
+def ended_voids(tx: Connection, package_ids: Sequence[int]) -> set[int]:
+    """Packages without a living waybill that nobody wants."""
+    return set(package_ids) - open_voids(tx, package_ids).keys()
+
+
 def _ids(tx: Connection, query: bytes, ids: Sequence[int]) -> set[int]:
     return {row[0] for row in tx.execute(query, {"ids": list(ids)})}
 

@@ -1,14 +1,15 @@
 """Shipments: a waybill of a courier, intended, booked or voided."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.rows import class_row
 
-from domain.order import OrderKey
+from domain.order import Lane, OrderKey
 from domain.references import reference
+from domain.stops import VoidStatus
 from infra.tables.pool import Connection
 from infra.tables.rows import rows_json
 from infra.tables.sql import load
@@ -74,13 +75,81 @@ def void_shipments(tx: Connection, references: Sequence[str]) -> None:
     tx.execute(SHIPMENTS["void_shipments"], {"references": list(references)})
 
 
-def want_voids(tx: Connection, package_ids: Sequence[int]) -> None:
+class UnwantedPackage(NamedTuple):
+    """A package whose waybill, or what a call may have booked, nobody wants. `shop`: account of the order's shop."""
+
+    package_id: int
+    fulfillment_order_id: int
+    account: str
+    lane: Lane
+    shop: str
+
+
+def want_voids(tx: Connection, package_ids: Sequence[int]) -> list[UnwantedPackage]:
     """Nobody wants the waybills of these packages any more, nor those that a call may have booked.
+
+    Returns the packages with such a shipment at a contract of ours. No statement for none.
+    """
+    if not package_ids:
+        return []
+    rows = tx.execute(SHIPMENTS["want_voids"], {"ids": list(package_ids)})
+    return [UnwantedPackage(id_, part, account, Lane(lane), shop) for id_, part, account, lane, shop in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnwantedRow:
+    """A package whose waybill nobody wants. `busy_s`: so long a call that cancels it may still run."""
+
+    package_id: int
+    fulfillment_order_id: int
+    state: str
+    lane: str
+    order_id: int
+    account: str
+    courier: str
+    reference: str
+    status: str
+    waybill: str
+    has_left: bool
+    void: str
+    busy_s: float
+
+
+def load_unwanted(tx: Connection, package_ids: Sequence[int]) -> list[UnwantedRow]:
+    """Those of the packages whose waybill nobody wants; this transaction holds their fulfillment orders."""
+    with tx.cursor(row_factory=class_row(UnwantedRow)) as cursor:
+        return cursor.execute(SHIPMENTS["load_unwanted"], {"ids": list(package_ids)}).fetchall()
+
+
+def intend_voids(tx: Connection, references: Sequence[str], call_s: float) -> None:
+    """Couriers are about to be asked to cancel these shipments; a call takes `call_s` seconds at most.
 
     No statement for none.
     """
-    if package_ids:
-        tx.execute(SHIPMENTS["want_voids"], {"ids": list(package_ids)})
+    if references:
+        tx.execute(SHIPMENTS["intend_voids"], {"references": list(references), "call_s": call_s})
+
+
+def note_voids(tx: Connection, answers: Mapping[str, VoidStatus]) -> None:
+    """What couriers said of cancels that are not confirmed, by reference. No statement for none."""
+    if answers:
+        rows = rows_json({"reference": reference, "status": status} for reference, status in answers.items())
+        tx.execute(SHIPMENTS["note_voids"], {"rows": rows})
+
+
+def still_unwanted(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Of some fulfillment orders, those with a living waybill of ours that nobody wants."""
+    return {row[0] for row in tx.execute(SHIPMENTS["still_unwanted"], {"ids": list(fulfillment_order_ids)})}
+
+
+def want_again(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Waybills are wanted after all, as long as no courier was asked to cancel them."""
+    tx.execute(SHIPMENTS["want_again"], {"ids": list(fulfillment_order_ids)})
+
+
+def settle_voids(tx: Connection, fulfillment_order_id: int) -> None:
+    """A person has settled with the couriers what they had refused to cancel."""
+    tx.execute(SHIPMENTS["settle_voids"], {"id": fulfillment_order_id})
 
 
 def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
@@ -93,12 +162,6 @@ def end_calls(tx: Connection, references: Sequence[str], lag_s: float) -> None:
 def clear_calls(tx: Connection, references: Sequence[str]) -> None:
     """Record that calls certainly had no effect, so that the next try need not ask first."""
     tx.execute(SHIPMENTS["clear_calls"], {"references": list(references)})
-
-
-def living_waybills(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """(courier, waybill) of what is booked and has not left, by fulfillment order."""
-    rows = tx.execute(SHIPMENTS["living_waybills"], {"ids": list(fulfillment_order_ids)}).fetchall()
-    return {id_: (courier, waybill) for id_, courier, waybill in rows}
 
 
 def being_labelled(tx: Connection, order_ids: Sequence[int]) -> set[int]:

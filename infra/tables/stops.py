@@ -1,6 +1,6 @@
 """Stops in Postgres: requests to keep fulfillment orders from leaving, and where their goods are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,8 @@ class NewStop:
     """A stop to ask for. `author`: a person's name, the platform's account, or a step.
 
     `lines`: ids of the lines that are asked for, none: all. `case_id`: of the case that asks. `until_at`: when whoever
-    asked must have an answer.
+    asked must have an answer. Raises ValueError for a refund that is not paid yet and would close the order: it may be
+    withdrawn, and nobody would ship the order then. Made anew, the order waits as paid for the decision.
     """
 
     fulfillment_order_id: int
@@ -44,6 +45,10 @@ class NewStop:
     lines: tuple[str, ...] = ()
     case_id: str | None = None
     until_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.code is StopCode.REFUND_ASKED and self.goal is not StopGoal.REBUILD:
+            raise ValueError("a refund that is not paid yet must not close its order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class OpenStop:
     id: int
     fulfillment_order_id: int
     order_id: int
+    shop: str
     code: str
     goal: str
     lines: list[str]
@@ -173,22 +179,64 @@ def load_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[Ope
         return cursor.execute(STOPS["load_open"], {"ids": list(fulfillment_order_ids)}).fetchall()
 
 
-def load_parcels(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[ParcelFacts]]:
-    """Packages that were not cancelled, by fulfillment order."""
-    found: dict[int, list[ParcelFacts]] = {}
-    rows = tx.execute(STOPS["load_parcels"], {"ids": list(fulfillment_order_ids)})
-    for id_, package_id, account, lives, is_unclear, has_left, void in rows:
-        found.setdefault(id_, []).append(
-            ParcelFacts(
-                package_id=package_id,
-                lives=lives,
-                is_unclear=is_unclear,
-                is_ours=not account.startswith(_OF_WAREHOUSES),
-                has_left=has_left,
-                void=VoidStatus(void),
-            )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopParcel:
+    """A package of a fulfillment order, as its stop finds it. `lines`: ids of what lies in it."""
+
+    fulfillment_order_id: int
+    package_id: int
+    account: str
+    lives: bool
+    is_unclear: bool
+    has_left: bool
+    void: str
+    lines: list[str]
+
+    def facts(self, asked: Collection[str]) -> ParcelFacts:
+        """What the rules judge by. `asked`: the lines that are to be stopped, none: all."""
+        return ParcelFacts(
+            package_id=self.package_id,
+            lives=self.lives,
+            is_unclear=self.is_unclear,
+            is_ours=not self.account.startswith(_OF_WAREHOUSES),
+            has_left=self.has_left,
+            has_others=bool(asked) and not set(self.lines) <= set(asked),
+            void=VoidStatus(self.void),
         )
+
+
+def load_parcels(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, list[StopParcel]]:
+    """Packages by fulfillment order: what was not cancelled, and what was cancelled and has a waybill, or may have."""
+    found: dict[int, list[StopParcel]] = {}
+    with tx.cursor(row_factory=class_row(StopParcel)) as cursor:
+        for one in cursor.execute(STOPS["load_parcels"], {"ids": list(fulfillment_order_ids)}):
+            found.setdefault(one.fulfillment_order_id, []).append(one)
     return found
+
+
+def open_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, str]:
+    """Of some fulfillment orders, those with an open stop: the account of their shop. No statement for none."""
+    if not fulfillment_order_ids:
+        return {}
+    return dict(tx.execute(STOPS["open_of"], {"ids": list(fulfillment_order_ids)}).fetchall())
+
+
+def stops_under_way(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders of which a warehouse or a courier was asked to stop something."""
+    return {row[0] for row in tx.execute(STOPS["is_under_way"], {"ids": list(fulfillment_order_ids)})}
+
+
+def rebuild_instead(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
+    """Open stops that are withdrawn too late go on, and their orders are made anew."""
+    tx.execute(STOPS["rebuild_instead"], {"ids": list(fulfillment_order_ids)})
+
+
+def codes_of_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int, StopCode]:
+    """Why the open stops of fulfillment orders were asked for. No statement for none."""
+    if not fulfillment_order_ids:
+        return {}
+    rows = tx.execute(STOPS["codes"], {"ids": list(fulfillment_order_ids)})
+    return {id_: StopCode(code) for id_, code in rows}
 
 
 def stops_of_orders(tx: Connection, order_ids: Sequence[int]) -> list[StopRow]:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.orders.listings import let_go
+from actors.stops.asking import stop_work
 from domain.errors import Conflict
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
 from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
+from infra.engine.write_outcomes import add_work
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
 from infra.tables.fulfillment import admit_locations
@@ -18,7 +20,8 @@ from infra.tables.listings import lock_order
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.placements import ask_about_documents, give_up_placement
 from infra.tables.pool import Connection, Database
-from infra.tables.shipments import ask_about, give_up_intents
+from infra.tables.shipments import ask_about, give_up_intents, settle_voids
+from infra.tables.stops import open_stops
 from ops.verbs.change import Change, change
 
 # Saying so does not put goods on a shelf, nor end a watch, nor begin an order: these are asked again, not waived. No
@@ -51,8 +54,8 @@ def release(db: Database, order_id: int, code: HoldCode, author: Author) -> Rele
     """Release one hold of an order.
 
     Lines without a SKU are left out for this order when `sku_unmapped` is released. Raises Conflict ``hold_not_open``
-    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, and ``nothing_left``
-    where no line has a SKU.
+    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, ``stop_open`` for that of
+    a stop that has not ended, and ``nothing_left`` where no line has a SKU.
     """
     with change(db, author) as made:
         return release_in(made, order_id, code, author)
@@ -86,10 +89,8 @@ def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:
 
 
 def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> ReleaseResult | None:
-    if code is HoldCode.DEAD_LETTER:
-        letters = list(map(str, open_letters_of(tx, locked.id)))
-        if letters:
-            raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
+    stops = open_stops(tx, [locked.id])
+    _refuse_open(tx, locked, code, is_stopped=bool(stops))
     left_out = let_go(tx, locked, author) if code is HoldCode.SKU_UNMAPPED else ()
     was = release_hold(tx, locked.id, code, author, is_waived=code not in _NOT_WAIVED)
     if was is None:
@@ -99,13 +100,7 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     due: set[BellKey] = set()
     if locked.state is State.ON_HOLD and not left:
         due |= go_on(tx, locked, opened_by, Cause.PERSON, {"code": code, "by": author.who, "reason": author.reason})
-    if opened_by == "writeback":
-        # The write-back is a side dimension: it continues under every other hold of the order.
-        due |= add_due(tx, locked, "writeback")
-    if opened_by == "label":
-        due |= _about_the_courier(tx, locked, error)
-    if opened_by == "dispatch":
-        due |= _about_the_warehouse(tx, locked, error)
+    due |= _wake(tx, locked, opened_by, error, stops.get(locked.id))
     if opened_by == "route":
         admit_locations(tx, locked.id)
     (now,) = lock_fulfillment(tx, [locked.id])
@@ -115,9 +110,39 @@ def _release(tx: Connection, locked: Locked, code: HoldCode, author: Author) -> 
     )
 
 
-def _about_the_courier(tx: Connection, locked: Locked, error: str | None) -> set[BellKey]:
-    """A call with an unknown outcome is asked about, unless a person had to settle it and the order is over."""
-    if locked.state is State.CLOSED and error == OUTCOME_UNKNOWN:
+def _refuse_open(tx: Connection, locked: Locked, code: HoldCode, *, is_stopped: bool) -> None:
+    """Raise Conflict for a hold that something else ends."""
+    if code is HoldCode.DEAD_LETTER:
+        letters = list(map(str, open_letters_of(tx, locked.id)))
+        if letters:
+            raise Conflict("letter_open", facts={"letters": ", ".join(letters)})
+    if code is HoldCode.STOPPING and is_stopped:
+        raise Conflict("stop_open", facts={"order": locked.order_id})
+
+
+def _wake(tx: Connection, locked: Locked, opened_by: str, error: str | None, stopped_shop: str | None) -> set[BellKey]:
+    """What continues beside the order. `stopped_shop`: the shop of an order with an open stop; None: it has none."""
+    due: set[BellKey] = set()
+    if opened_by == "writeback":
+        # The write-back is a side dimension: it continues under every other hold of the order.
+        due |= add_due(tx, locked, "writeback")
+    if opened_by == "label":
+        due |= _about_the_courier(tx, locked, error, is_stopped=stopped_shop is not None)
+    if opened_by == "dispatch":
+        due |= _about_the_warehouse(tx, locked, error)
+    if opened_by == "void":
+        settle_voids(tx, locked.id)
+    if stopped_shop is not None:
+        # What a person has settled may be all that the stop waits for.
+        again = stop_work(locked.id, locked.lane, stopped_shop)
+        add_work(tx, [again])
+        due.add(BellKey(again.step, again.lane, again.account))
+    return due
+
+
+def _about_the_courier(tx: Connection, locked: Locked, error: str | None, *, is_stopped: bool) -> set[BellKey]:
+    """A call with an unknown outcome is asked about, unless a person had to settle it and nothing more is booked."""
+    if (is_stopped or locked.state is State.CLOSED) and error == OUTCOME_UNKNOWN:
         give_up_intents(tx, locked.id)
     return {BellKey("label", lane, account) for lane, account in ask_about(tx, [locked.id])}
 

@@ -27,6 +27,7 @@ NAMELESS = (
 )
 # Words of those rooms that are spelt like a step and mean something else.
 NOT_A_STEP = {
+    ("infra/process/failpoints.py", "stop"),  # what a failpoint does: it freezes the process
     ("infra/config/settings.py", "label"),  # when a shop's platform hears: as soon as the label is booked
     ("infra/config/absent_secrets.py", "warehouse"),  # the kind of a location's account, as in warehouse/NAME
 }

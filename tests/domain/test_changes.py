@@ -9,6 +9,7 @@ from domain.holds import Finding, HoldCode
 from domain.money import Money
 from domain.order import FulfilledBy, PlatformState
 from domain.states import State
+from domain.stops import StopCode, StopGoal, StopWish
 
 REVIEW, NOTHING = ChangeActions(review=True), ChangeActions()
 BEFORE = [State.PENDING_PAYMENT, State.PAID]
@@ -40,9 +41,10 @@ def test_a_closed_order_is_closed_unless_a_label_may_live(order, now):
 
 
 @pytest.mark.parametrize("now", AFTER)
-def test_a_closed_order_with_a_label_is_held(order, now):
-    asked = change(order(), order(state=PlatformState.CLOSED), standing(now, is_bound=True), [REFUND])
-    assert asked == ChangeActions(holds=(REFUND,))
+def test_a_closed_order_with_a_label_is_stopped(order, now):
+    closed = Finding(HoldCode.REFUND_REQUESTED, {"refunds": "closed,l1"}, "review.refund_requested")
+    asked = change(order(), order(state=PlatformState.CLOSED), standing(now, is_bound=True), [closed])
+    assert asked == ChangeActions(stops=StopWish(StopCode.CLOSED_BY_PLATFORM, StopGoal.CLOSE))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ def steps_of(names):
 def test_the_groups_share_out_all_steps() -> None:
     assert GROUPS == {
         "pull": ("pull",),
-        "order": ("normalize", "reserve", "review", "route", "warehouse"),
-        "label": ("label", "dispatch"),
+        "order": ("normalize", "reserve", "review", "stop", "route", "warehouse"),
+        "label": ("label", "dispatch", "recall", "void"),
         "tell": ("writeback", "notify", "track"),
     }
     assert set(group_by_step(GROUPS)) == set(STEPS)

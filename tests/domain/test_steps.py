@@ -68,9 +68,12 @@ def test_the_steps_of_orders_are_these_in_this_order():
         "normalize",
         "reserve",
         "review",
+        "stop",
         "route",
         "label",
         "dispatch",
+        "recall",
+        "void",
         "warehouse",
         "writeback",
         "notify",
@@ -85,11 +88,18 @@ def test_every_step_but_the_first_and_the_feed_of_scans_is_led_to():
 
 
 def test_local_steps_call_nobody():
-    assert {name for name, step in STEPS.items() if not step.is_remote} == {"normalize", "reserve", "review", "route"}
+    assert {name for name, step in STEPS.items() if not step.is_remote} == {
+        "normalize",
+        "reserve",
+        "review",
+        "route",
+        "stop",
+    }
 
 
-def test_only_what_comes_after_the_hand_over_stands_beside_the_order():
-    assert {name for name, step in STEPS.items() if not step.stops_order} == {"writeback", "notify", "track"}
+def test_only_what_comes_after_the_hand_over_or_ends_an_order_stands_beside_it():
+    beside = {name for name, step in STEPS.items() if not step.stops_order}
+    assert beside == {"writeback", "notify", "track", "recall", "void"}
 
 
 def test_each_stretch_of_the_way_begins_and_ends_with_one_step():

@@ -50,6 +50,7 @@ _BY_CODE = {
     "letter_closed": Exit.REFUSED,
     "letter_not_discarded": Exit.REFUSED,
     "letter_open": Exit.REFUSED,
+    "stop_open": Exit.REFUSED,
     "listing_not_mapped": Exit.REFUSED,
     "none_may_go": Exit.REFUSED,
     "nothing_left": Exit.REFUSED,

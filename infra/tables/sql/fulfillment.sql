@@ -48,6 +48,12 @@ SET location = NULL, excluded = f.excluded || jsonb_build_object(r.location, r.c
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, location text, code text)
 WHERE f.id = r.id;
 
+-- name: leave_location
+-- Stopped, and made anew from the beginning. One that other holds keep on hold begins there once they are released.
+UPDATE fulfillment_order AS f
+SET location = NULL, resume_state = CASE WHEN f.resume_state IS NOT NULL THEN 'paid' END
+WHERE f.id = ANY(%(ids)s);
+
 -- name: exclude
 UPDATE fulfillment_order AS f SET excluded = f.excluded || r.excluded
 FROM json_to_recordset(%(rows)s::json) AS r(id bigint, excluded jsonb)

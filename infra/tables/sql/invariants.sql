@@ -101,7 +101,43 @@ JOIN package AS p ON p.fulfillment_order_id = f.id AND p.handed_over_at IS NULL
 JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
 WHERE (f.state = 'closed' OR p.cancelled_at IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM hold AS h WHERE h.fulfillment_order_id = f.id AND h.code = 'unwanted_waybill')
+  AND NOT (s.void_wanted_at IS NOT NULL
+           AND (EXISTS (SELECT 1 FROM work AS w WHERE w.step = 'void' AND w.subject_id = p.id)
+                OR EXISTS (SELECT 1 FROM dead_letter AS d
+                           WHERE d.step = 'void' AND d.subject_id = p.id AND d.closed_at IS NULL)))
 ORDER BY p.id LIMIT %(limit)s;
+
+-- name: stop_goes_on
+-- The hold of an open stop has an owner; without one the stop of what has left the house has work, or a letter.
+SELECT s.order_id, format('stop %%s of fulfillment order %%s', s.id, s.fulfillment_order_id)
+FROM stop AS s JOIN fulfillment_order AS f ON f.id = s.fulfillment_order_id
+WHERE s.status = 'asked'
+  AND NOT EXISTS (SELECT 1 FROM hold AS h
+                  WHERE h.fulfillment_order_id = f.id AND h.code = 'stopping' AND h.released_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.step = ANY(%(of_fulfillment)s) AND w.subject_id = f.id)
+  AND NOT EXISTS (SELECT 1 FROM package AS p JOIN work AS w ON w.step = ANY(%(of_packages)s) AND w.subject_id = p.id
+                  WHERE p.fulfillment_order_id = f.id)
+  AND NOT EXISTS (SELECT 1 FROM dead_letter AS d WHERE d.fulfillment_order_id = f.id AND d.closed_at IS NULL)
+ORDER BY s.id LIMIT %(limit)s;
+
+-- name: stopping_is_stopping
+SELECT f.order_id, format('fulfillment order %%s is held as stopping without an open stop', f.id)
+FROM hold AS h JOIN fulfillment_order AS f ON f.id = h.fulfillment_order_id
+WHERE h.code = 'stopping' AND h.released_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM stop AS s WHERE s.fulfillment_order_id = f.id AND s.status = 'asked')
+ORDER BY f.id LIMIT %(limit)s;
+
+-- name: nothing_leaves_after_stopped
+-- What was told as stopped has no living waybill of ours, and no document in the hands of its warehouse.
+SELECT s.order_id, format('stop %%s of fulfillment order %%s', s.id, s.fulfillment_order_id)
+FROM stop AS s
+JOIN fulfillment_order AS f ON f.id = s.fulfillment_order_id AND f.state = 'closed'
+WHERE s.status = 'stopped'
+  AND (EXISTS (SELECT 1 FROM placement AS l
+               WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
+       OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS t ON t.package_id = p.id AND t.status = 'booked'
+                  WHERE p.fulfillment_order_id = f.id AND p.account NOT LIKE 'warehouse/%%'))
+ORDER BY s.id LIMIT %(limit)s;
 
 -- name: shipped_has_waybill
 SELECT f.order_id, format('fulfillment order %%s in %%s', f.id, f.state)

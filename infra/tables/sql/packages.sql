@@ -52,22 +52,28 @@ FOR UPDATE OF f;
 SELECT package_id, line_id, quantity FROM package_line WHERE package_id = ANY(%(ids)s) AND quantity > 0
 ORDER BY package_id, line_id;
 
--- name: closed_packages
--- Of some packages, those whose order is closed, here or on its platform: nobody wants a waybill for them.
-SELECT p.id FROM package AS p
+-- name: unwanted_packages
+-- Of some packages, those whose waybill nobody wants, and why: the package or its order has ended here, a stop of the order
+-- is open, or the platform has closed the order.
+SELECT p.id, CASE WHEN f.state = 'closed' OR p.cancelled_at IS NOT NULL THEN 'ended'
+                  WHEN s.id IS NOT NULL THEN 'stopping' ELSE 'closed_by_platform' END
+FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
-WHERE p.id = ANY(%(ids)s) AND (f.state = 'closed' OR o.platform_state = 'closed');
+LEFT JOIN stop AS s ON s.fulfillment_order_id = f.id AND s.status = 'asked'
+WHERE p.id = ANY(%(ids)s)
+  AND (f.state = 'closed' OR p.cancelled_at IS NOT NULL OR s.id IS NOT NULL OR o.platform_state = 'closed');
 
 -- name: packages_by_reference
 -- What a warehouse event speaks of. Locks the fulfillment orders, in id order.
 SELECT s.reference, s.waybill, p.id, f.id, f.state, f.lane, o.id, o.platform || '/' || o.shop, p.account,
-       p.handed_over_at IS NOT NULL, p.cancelled_at IS NOT NULL
+       p.handed_over_at IS NOT NULL, p.cancelled_at IS NOT NULL, s.status = 'voided', f.resume_state,
+       f.state = 'on_hold' AND EXISTS (SELECT 1 FROM stop AS t WHERE t.fulfillment_order_id = f.id AND t.status = 'asked')
 FROM shipment AS s
 JOIN package AS p ON p.id = s.package_id
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
-WHERE s.reference = ANY(%(references)s) AND s.status = 'booked'
+WHERE s.reference = ANY(%(references)s) AND s.waybill IS NOT NULL
 ORDER BY f.id
 FOR UPDATE OF f;
 

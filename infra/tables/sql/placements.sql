@@ -92,8 +92,9 @@ UPDATE placement SET asked_at = now() WHERE reference = ANY(%(references)s);
 
 -- name: lock_documents
 -- What a warehouse's event speaks of. Locks the fulfillment orders, in id order.
-SELECT l.reference, l.status, l.location, l.open_parts, f.id, f.number, f.state, f.resume_state, f.lane, o.id, o.platform,
-       o.shop, o.platform_order_id
+SELECT l.reference, l.status, l.location, l.open_parts, f.id, f.number, f.state, f.resume_state, f.lane,
+       f.state = 'on_hold' AND EXISTS (SELECT 1 FROM stop AS t WHERE t.fulfillment_order_id = f.id AND t.status = 'asked'),
+       o.id, o.platform, o.shop, o.platform_order_id
 FROM placement AS l
 JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
@@ -122,6 +123,46 @@ FROM (SELECT f.id, EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_
                                    AND p.cancelled_at IS NULL AND p.handed_over_at IS NULL) AS have_left
       FROM unnest(%(ids)s::bigint[]) AS f(id)) AS k
 WHERE l.fulfillment_order_id = k.id AND (l.status = 'placed' OR l.status = 'intended' AND l.reference IS NOT NULL);
+
+-- name: want_recalls
+-- The warehouse is to be asked not to ship. What it has worked off may still stand on its dock.
+UPDATE placement SET stop_wanted_at = coalesce(stop_wanted_at, now())
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('placed', 'final');
+
+-- name: load_recalls
+-- Documents that their warehouse is to stop, after the lock of their fulfillment orders.
+SELECT f.id AS fulfillment_order_id, f.state, f.lane, f.order_id, l.location, l.reference, l.their_id,
+       l.stop_status AS recall,
+       coalesce(greatest(0, extract(epoch FROM l.stop_deadline - now())), 0)::float8 AS busy_s
+FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
+WHERE l.fulfillment_order_id = ANY(%(ids)s) AND l.status IN ('placed', 'final') AND l.stop_wanted_at IS NOT NULL
+ORDER BY f.id;
+
+-- name: intend_recalls
+-- A stop is about to be asked for. Until the deadline the call may be under way.
+UPDATE placement AS l
+SET stop_status = CASE WHEN l.stop_status = '' THEN 'asked' ELSE l.stop_status END,
+    stop_deadline = now() + make_interval(secs => %(call_s)s)
+WHERE l.reference = ANY(%(references)s) AND l.status IN ('placed', 'final');
+
+-- name: note_recalls
+-- What the warehouse said of a stop that is not confirmed.
+UPDATE placement AS l SET stop_status = r.status, stop_deadline = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(reference text, status text)
+WHERE l.reference = r.reference AND l.status IN ('placed', 'final');
+
+-- name: stop
+-- The warehouse has stopped it, or a person has seen that the goods are still in the house.
+UPDATE placement SET status = 'stopped', ended_at = now(), call_deadline = NULL, stop_deadline = NULL, open_parts = '{}'
+WHERE reference = ANY(%(references)s) AND status IN ('placed', 'final');
+
+-- name: live_references
+-- What warehouses have of fulfillment orders.
+SELECT reference FROM placement WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('placed', 'final');
+
+-- name: want_documents_again
+-- Documents are wanted after all, as long as no warehouse was asked to stop them.
+UPDATE placement SET stop_wanted_at = NULL WHERE fulfillment_order_id = ANY(%(ids)s) AND stop_status = '';
 
 -- name: give_up
 -- A person has asked the warehouse, which has no such document: the next try need not ask.

@@ -72,3 +72,17 @@ WHERE f.id = ANY(%(ids)s)
                             AND NOT EXISTS (SELECT 1 FROM shipment AS s
                                             WHERE s.package_id = p.id AND s.status = 'booked')))
 ORDER BY f.id;
+
+-- name: unstopped
+-- Fulfillment orders with an open stop.
+SELECT fulfillment_order_id FROM stop WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked';
+
+-- name: open_recalls
+-- Documents that their warehouse is to stop and has not said that it did: our reference.
+SELECT fulfillment_order_id, reference FROM placement
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('placed', 'final') AND stop_wanted_at IS NOT NULL;
+
+-- name: open_voids
+-- Packages whose waybill lives and nobody wants: our reference.
+SELECT package_id, reference FROM shipment
+WHERE package_id = ANY(%(ids)s) AND status = 'booked' AND void_wanted_at IS NOT NULL;

@@ -21,7 +21,7 @@ WHERE e.location = %(location)s
   AND (EXISTS (SELECT 1 FROM shipment AS s
                JOIN package AS p ON p.id = s.package_id
                JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-               WHERE s.reference = e.reference AND s.status = 'booked' AND f.state <> 'on_hold')
+               WHERE s.reference = e.reference AND s.waybill IS NOT NULL AND f.state <> 'on_hold')
        OR EXISTS (SELECT 1 FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
                   WHERE l.reference = e.reference AND f.state <> 'on_hold'))
 ORDER BY e.at, e.event_id

@@ -42,16 +42,60 @@ UPDATE shipment SET status = 'voided', voided_at = now(), call_deadline = NULL
 WHERE reference = ANY(%(references)s) AND status <> 'voided';
 
 -- name: want_voids
--- Also of a call that may have happened: what it booked is found first.
-UPDATE shipment SET void_wanted_at = now()
-WHERE package_id = ANY(%(ids)s) AND status <> 'voided' AND void_wanted_at IS NULL;
+-- Also of a call that may have happened: what it booked is found first. What a warehouse has booked by a contract of its own
+-- is the warehouse's to cancel.
+UPDATE shipment AS s SET void_wanted_at = coalesce(s.void_wanted_at, now())
+FROM package AS p
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE s.package_id = ANY(%(ids)s) AND s.status <> 'voided' AND p.id = s.package_id AND p.account NOT LIKE 'warehouse/%%'
+RETURNING p.id, f.id, p.account, f.lane, o.platform || '/' || o.shop;
 
--- name: living_waybills
--- Booked waybills of fulfillment orders whose packages have not left.
-SELECT p.fulfillment_order_id, s.courier, s.waybill
-FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
-WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.handed_over_at IS NULL
+-- name: load_unwanted
+-- Packages whose waybill nobody wants, after the lock of their fulfillment orders.
+SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id, p.account, s.courier, s.reference,
+       s.status, coalesce(s.waybill, '') AS waybill,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left, s.void_status AS void,
+       coalesce(greatest(0, extract(epoch FROM s.void_deadline - now())), 0)::float8 AS busy_s
+FROM package AS p
+JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided' AND s.void_wanted_at IS NOT NULL
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+JOIN orders AS o ON o.id = f.order_id
+WHERE p.id = ANY(%(ids)s)
 ORDER BY p.id;
+
+-- name: intend_voids
+-- A cancel is about to be asked for. Until the deadline the call may be under way.
+UPDATE shipment AS s
+SET void_status = CASE WHEN s.void_status = '' THEN 'asked' ELSE s.void_status END,
+    void_deadline = now() + make_interval(secs => %(call_s)s)
+WHERE s.reference = ANY(%(references)s) AND s.status = 'booked';
+
+-- name: note_voids
+-- What the courier said of a cancel that has not been confirmed.
+UPDATE shipment AS s SET void_status = r.status, void_deadline = NULL
+FROM json_to_recordset(%(rows)s::json) AS r(reference text, status text)
+WHERE s.reference = r.reference AND s.status = 'booked';
+
+-- name: still_unwanted
+-- Of some fulfillment orders, those with a waybill of ours that lives and that nobody wants.
+SELECT DISTINCT p.fulfillment_order_id
+FROM package AS p
+JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked' AND s.void_wanted_at IS NOT NULL
+WHERE p.fulfillment_order_id = ANY(%(ids)s);
+
+-- name: want_again
+-- Waybills of fulfillment orders are wanted after all, as long as no courier was asked to cancel them.
+UPDATE shipment AS s SET void_wanted_at = NULL
+FROM package AS p
+WHERE p.id = s.package_id AND p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL AND s.status <> 'voided'
+  AND s.void_status = '';
+
+-- name: settle_voids
+-- A person has settled with the couriers what they refused to cancel.
+UPDATE shipment AS s SET status = 'voided', voided_at = now(), call_deadline = NULL
+FROM package AS p
+WHERE p.id = s.package_id AND p.fulfillment_order_id = %(id)s AND s.status = 'booked' AND s.void_status = 'refused';
 
 -- name: being_labelled
 -- Orders of which a worker is about to call a courier or to hand a document to a warehouse, or talks to one right now.

@@ -46,27 +46,57 @@ RETURNING fulfillment_order_id;
 
 -- name: load_open
 -- After the lock of the fulfillment orders, in a statement of its own.
-SELECT s.id, s.fulfillment_order_id, s.order_id, s.code, s.goal, s.lines, s.case_id, s.asked_by, s.author,
+SELECT s.id, s.fulfillment_order_id, s.order_id, o.platform || '/' || o.shop AS shop, s.code, s.goal, s.lines, s.case_id,
+       s.asked_by, s.author,
        s.confirmed_at IS NOT NULL AS is_confirmed, s.asked_at, s.until_at, s.rung,
        coalesce(CASE WHEN l.reference IS NOT NULL THEN l.location END, f.location) AS location,
        l.status AS document, l.reference, coalesce(l.stop_status, '') AS recall,
        coalesce(l.status = 'intended' AND l.call_deadline IS NOT NULL, false) AS is_unclear
 FROM stop AS s
 JOIN fulfillment_order AS f ON f.id = s.fulfillment_order_id
+JOIN orders AS o ON o.id = s.order_id
 LEFT JOIN LATERAL (SELECT * FROM placement AS l WHERE l.fulfillment_order_id = f.id
                    ORDER BY l.generation DESC LIMIT 1) AS l ON true
 WHERE s.fulfillment_order_id = ANY(%(ids)s) AND s.status = 'asked'
 ORDER BY s.fulfillment_order_id;
 
 -- name: load_parcels
--- Packages that were not cancelled, with the live shipment.
+-- Packages with the live shipment: those that were not cancelled, and cancelled ones whose waybill lives, or may. `lines`:
+-- what lies in them.
 SELECT p.fulfillment_order_id, p.id AS package_id, p.account, coalesce(s.status = 'booked', false) AS lives,
        coalesce(s.status = 'intended' AND s.call_deadline IS NOT NULL, false) AS is_unclear,
        p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left,
-       coalesce(s.void_status, '') AS void
+       coalesce(s.void_status, '') AS void,
+       ARRAY(SELECT k.line_id FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0 ORDER BY k.line_id) AS lines
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
-WHERE p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL
+WHERE p.fulfillment_order_id = ANY(%(ids)s)
+  AND (p.cancelled_at IS NULL OR s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL)
 ORDER BY p.id;
+
+-- name: open_of
+-- Shops of the fulfillment orders that have an open stop.
+SELECT s.fulfillment_order_id, o.platform || '/' || o.shop
+FROM stop AS s JOIN orders AS o ON o.id = s.order_id
+WHERE s.fulfillment_order_id = ANY(%(ids)s) AND s.status = 'asked';
+
+-- name: rebuild_instead
+-- Whoever asked takes it back, and something was asked outside already: it is stopped all the same, and goes on anew.
+UPDATE stop SET goal = 'rebuild', code = 'withdrawn', lines = '{}', case_id = NULL, until_at = NULL
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked';
+
+-- name: codes
+SELECT fulfillment_order_id, code FROM stop WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked';
+
+-- name: is_under_way
+-- Fulfillment orders of which a warehouse or a courier may still stop something, or has stopped it.
+SELECT f.id FROM unnest(%(ids)s::bigint[]) AS f(id)
+WHERE EXISTS (SELECT 1 FROM stop AS t WHERE t.fulfillment_order_id = f.id AND t.status = 'asked' AND t.confirmed_at IS NOT NULL)
+   OR EXISTS (SELECT 1 FROM placement AS l
+              WHERE l.fulfillment_order_id = f.id AND l.stop_wanted_at IS NOT NULL
+                AND (l.status = 'stopped' OR l.stop_status IN ('asked', 'pending', 'unknown')))
+   OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id
+              WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND s.void_wanted_at IS NOT NULL
+                AND (s.status = 'voided' OR s.void_status IN ('asked', 'unknown')));
 
 -- name: of_orders
 -- The newest stop of each fulfillment order of some orders, open or ended.

@@ -176,6 +176,7 @@ _REFUSAL = {
     "id_rounded": "a spreadsheet has rounded the {what} ({text}): format its column as text",
     "letter_closed": "dead letter {letter}: {ending}",
     "letter_not_discarded": "dead letter {letter}: {ending}; only a discarded one reopens",
+    "stop_open": "the stop of order {order} has not ended: withdraw the stop instead",
     "letter_open": "dead letter {letters} caused this hold: replay or discard the letter",
     "letter_unknown": "there is no dead letter {letter}",
     "listing_not_mapped": "{listing} is not in the map",
