@@ -14,6 +14,7 @@ from domain.steps import Step, Subject
 from domain.stops import InterceptStatus, ParcelFacts, Rung, RungKind, StopFacts, StopGoal, next_rung
 from infra.engine.actor import Runner, actor
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
+from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.placements import ask_about_documents, want_recalls
@@ -30,7 +31,6 @@ STEP = Step(
     # A call with an unknown outcome is settled by the step that made it.
     then=("label", "dispatch"),
     group="order",
-    failpoints=("decided",),
     done=ended_stops,
 )
 
@@ -73,6 +73,7 @@ class StopStep:
         ]
 
     def _look_at(self, locked: Locked, stop: OpenStop, parcels: Sequence[StopParcel]) -> Stopping:
+        failpoint("stop.decide", locked.id)
         return Stopping(locked, stop, parcels, next_rung(self._facts(locked, stop, parcels)))
 
     def _facts(self, locked: Locked, stop: OpenStop, parcels: Sequence[StopParcel]) -> StopFacts:

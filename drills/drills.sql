@@ -13,9 +13,15 @@ UPDATE work SET due_at = now() - interval '1 second' WHERE due_at > now() - inte
 -- name: end_calls
 -- Lets the time pass in which an earlier call may still run. Only for a caller that is dead or frozen.
 WITH labels AS (
-    UPDATE shipment SET call_deadline = now() - interval '1 second' WHERE call_deadline > now()
+    UPDATE shipment
+    SET call_deadline = CASE WHEN call_deadline IS NOT NULL THEN least(call_deadline, now() - interval '1 second') END,
+        void_deadline = CASE WHEN void_deadline IS NOT NULL THEN least(void_deadline, now() - interval '1 second') END
+    WHERE call_deadline > now() OR void_deadline > now()
 ), documents AS (
-    UPDATE placement SET call_deadline = now() - interval '1 second' WHERE call_deadline > now())
+    UPDATE placement
+    SET call_deadline = CASE WHEN call_deadline IS NOT NULL THEN least(call_deadline, now() - interval '1 second') END,
+        stop_deadline = CASE WHEN stop_deadline IS NOT NULL THEN least(stop_deadline, now() - interval '1 second') END
+    WHERE call_deadline > now() OR stop_deadline > now())
 UPDATE writeback SET call_deadline = now() - interval '1 second' WHERE call_deadline > now();
 
 -- name: settle_shops
