@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.errors import Conflict, Facts, Refused
+from domain.errors import Conflict, Facts
 from domain.holds import HoldCode
 from domain.states import FINAL_STATES, RANK, State
 from domain.stops import StopAsker, StopGoal
@@ -17,7 +17,7 @@ _BEFORE_ROUTING = frozenset({State.PAID, State.APPROVED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class OrderPart:
     """A fulfillment order, and what is outside of us for it.
 
     `at`: its state, or what a hold interrupts. `is_consumed`: its goods were handed over. `waybills`: numbers of
@@ -77,7 +77,7 @@ class PlannedAct(StrEnum):
     REBUILD = "rebuild"
 
 
-def plan(part: Part, goal: StopGoal) -> tuple[PlannedAct, ...]:
+def plan(part: OrderPart, goal: StopGoal) -> tuple[PlannedAct, ...]:
     """What a stop of the part would do as things stand."""
     if part.has_left:
         return (PlannedAct.INTERCEPT,)
@@ -90,7 +90,7 @@ def plan(part: Part, goal: StopGoal) -> tuple[PlannedAct, ...]:
     return (*(act for act, is_needed in acts if is_needed), end)
 
 
-def to_stop(parts: Sequence[Part], lines: Sequence[str] = ()) -> list[Part]:
+def to_stop(parts: Sequence[OrderPart], lines: Sequence[str] = ()) -> list[OrderPart]:
     """The parts that a stop is asked for. `lines`: the lines that it is about; none: all.
 
     Raises Conflict ``order_ended``, ``order_comes_back``, and ``stop_open`` where all of them are being stopped.
@@ -104,7 +104,7 @@ def to_stop(parts: Sequence[Part], lines: Sequence[str] = ()) -> list[Part]:
     return _some(parts, free, "stop_open")
 
 
-def to_close(parts: Sequence[Part]) -> list[Part]:
+def to_close(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts that are closed at once, as nothing of them is outside.
 
     Raises Conflict ``order_ended``, ``stop_open``, and ``order_bound`` where something is outside: that is stopped.
@@ -118,7 +118,7 @@ def to_close(parts: Sequence[Part]) -> list[Part]:
     return left
 
 
-def to_withdraw(parts: Sequence[Part]) -> list[Part]:
+def to_withdraw(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts whose stop a person may take back.
 
     Raises Conflict ``stop_not_open``, and ``stop_not_ours`` where the platform asks for it.
@@ -127,7 +127,7 @@ def to_withdraw(parts: Sequence[Part]) -> list[Part]:
     return _some(parts, [one for one in stopping if one.stop_asker != StopAsker.PLATFORM], "stop_not_ours")
 
 
-def to_confirm(parts: Sequence[Part]) -> list[Part]:
+def to_confirm(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts of which a person says that the goods are still in the house.
 
     Raises Conflict ``stop_not_open``, and ``order_left``.
@@ -136,7 +136,7 @@ def to_confirm(parts: Sequence[Part]) -> list[Part]:
     return _some(parts, [one for one in stopping if not one.has_left], "order_left")
 
 
-def to_relabel(parts: Sequence[Part]) -> list[Part]:
+def to_relabel(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts whose waybills are cancelled, and booked anew.
 
     Raises Conflict ``order_ended``, ``order_left``, ``stop_open`` and ``nothing_to_relabel``.
@@ -145,7 +145,7 @@ def to_relabel(parts: Sequence[Part]) -> list[Part]:
     return _some(parts, [one for one in inside if one.waybills or one.is_called], "nothing_to_relabel")
 
 
-def to_reroute(parts: Sequence[Part]) -> list[Part]:
+def to_reroute(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts that another location is chosen for.
 
     Raises Conflict ``order_ended``, ``order_left``, ``stop_open`` and ``nothing_to_reroute``.
@@ -154,12 +154,12 @@ def to_reroute(parts: Sequence[Part]) -> list[Part]:
     return _some(parts, [one for one in inside if one.location is not None], "nothing_to_reroute")
 
 
-def to_correct(parts: Sequence[Part]) -> list[Part]:
+def to_correct(parts: Sequence[OrderPart]) -> list[OrderPart]:
     """The parts that are shipped to the corrected address. Raises Conflict as `to_relabel` does, but for the last."""
     return _changeable(parts)
 
 
-def to_split(parts: Sequence[Part], lines: Sequence[str]) -> Part:
+def to_split(parts: Sequence[OrderPart], lines: Sequence[str]) -> OrderPart:
     """The part that these lines leave.
 
     Raises Conflict ``order_ended``, ``order_left``, ``stop_open``, ``order_routed``, ``lines_not_here`` and
@@ -174,7 +174,7 @@ def to_split(parts: Sequence[Part], lines: Sequence[str]) -> Part:
     return part
 
 
-def to_unsplit(parts: Sequence[Part]) -> tuple[Part, list[Part]]:
+def to_unsplit(parts: Sequence[OrderPart]) -> tuple[OrderPart, list[OrderPart]]:
     """The part that takes the others, and those.
 
     Raises Conflict ``order_ended``, ``order_left``, ``stop_open``, and ``not_split`` where fewer than two parts are
@@ -193,17 +193,17 @@ _OF_REFUNDS = frozenset({HoldCode.REFUND_REQUESTED})
 
 
 def may_release(
-    code: HoldCode, parts: Sequence[Part], changed: Sequence[str] = (), *, despite_refund: bool = False
+    code: HoldCode, parts: Sequence[OrderPart], changed: Sequence[str] = (), *, despite_refund: bool = False
 ) -> None:
     """Whether a release lets the order go on without shipping what the hold was about. `parts`: those that are held.
     `changed`: what the buyer has changed since the review, of a hold `buyer_changed`.
 
-    A waybill whose courier has refused to cancel it is settled by a person's word: by the release. Raises Refused
-    ``refund_open``, and Conflict ``stop_open``, ``waybill_lives`` and ``label_outdated``.
+    A waybill whose courier has refused to cancel it is settled by a person's word: by the release. Raises Conflict
+    ``refund_open``, ``stop_open``, ``waybill_lives`` and ``label_outdated``.
     """
     if code in _OF_REFUNDS and not despite_refund:
-        raise Refused("refund_open", facts=_facts(parts))
-    if code is HoldCode.STOPPING:
+        raise _refusal(parts, "refund_open")
+    if code is HoldCode.STOPPING and any(one.is_stopping for one in parts):
         raise _refusal(parts, "stop_open", fault="release")
     unasked = [number for one in parts for number in one.waybills if number not in one.refused]
     if code is HoldCode.UNWANTED_WAYBILL and unasked:
@@ -213,23 +213,23 @@ def may_release(
         raise _refusal(parts, "label_outdated", changed=", ".join(changed))
 
 
-def _changeable(parts: Sequence[Part]) -> list[Part]:
+def _changeable(parts: Sequence[OrderPart]) -> list[OrderPart]:
     left = _some(parts, [one for one in parts if not one.has_ended], "order_ended")
     inside = _some(parts, [one for one in left if one.is_inside], "order_left", fault="change")
     return _some(parts, [one for one in inside if not one.is_stopping], "stop_open")
 
 
-def _some(parts: Sequence[Part], found: list[Part], code: str, **facts: str) -> list[Part]:
+def _some(parts: Sequence[OrderPart], found: list[OrderPart], code: str, **facts: str) -> list[OrderPart]:
     if not found:
         raise _refusal(parts, code, **facts)
     return found
 
 
-def _refusal(parts: Sequence[Part], code: str, **facts: str) -> Conflict:
-    return Conflict(code, facts=_facts(parts) | facts)
+def _refusal(parts: Sequence[OrderPart], code: str, **facts: str) -> Conflict:
+    return Conflict(code, facts={**_facts(parts), **facts})
 
 
-def _facts(parts: Sequence[Part]) -> Facts:
+def _facts(parts: Sequence[OrderPart]) -> Facts:
     if not parts:
         return {}
     return {"order": parts[0].order_id, "states": ", ".join(sorted({one.state for one in parts}))}

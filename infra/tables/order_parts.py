@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from domain.holds import HoldCode
-from domain.order_changes import Part
+from domain.order_changes import OrderPart
 from domain.states import State
 from infra.tables.pool import Connection
 from infra.tables.sql import load
@@ -11,13 +11,13 @@ from infra.tables.sql import load
 ORDER_PARTS = load("order_parts")
 
 
-def load_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Part]]:
+def load_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[OrderPart]]:
     """The parts of each order, by their number. An order without any is left out."""
-    found: dict[int, list[Part]] = {}
+    found: dict[int, list[OrderPart]] = {}
     for row in tx.execute(ORDER_PARTS["parts"], {"order_ids": list(order_ids)}):
         id_, order_id, number, state, at, is_consumed, location, *outside, asker, goal, rung, lines = row
         waybills, refused, is_called, is_placed = outside
-        part = Part(
+        part = OrderPart(
             id=id_,
             order_id=order_id,
             number=number,

@@ -27,7 +27,8 @@ def stocked(merchant):
 @pytest.fixture
 def let_go(stocked):
     def let_go(code):
-        return release(stocked.db, stocked.one("SELECT order_id FROM fulfillment_order"), code, LI)
+        order_id = stocked.one("SELECT order_id FROM fulfillment_order")
+        return release(stocked.db, order_id, code, LI, despite_refund=code is HoldCode.REFUND_REQUESTED)
 
     return let_go
 
@@ -249,9 +250,9 @@ def _no_courier_goes_to(province):
 def test_a_booked_package_is_not_labelled_again(stocked, trade, let_go):
     stocked.deliver(trade())
     stocked.flow("label")
-    hold(stocked, HoldCode.BUYER_CHANGED, "normalize")
+    hold(stocked, HoldCode.SELLER_FLAG, "normalize")
     assert stocked.states() == ["on_hold"]
-    released = let_go(HoldCode.BUYER_CHANGED)
+    released = let_go(HoldCode.SELLER_FLAG)
     assert (released.state, released.due) == ("allocated", ())
     assert stocked.due("label") == []
 

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import FulfilmentError
 from domain.holds import HoldCode
 from domain.order_changes import (
-    Part,
+    OrderPart,
     PlannedAct,
     may_release,
     plan,
@@ -25,7 +25,7 @@ from domain.states import State
 from domain.stops import StopGoal
 
 TWO = {"a": 1, "b": 2}
-RESERVED = Part(id=11, order_id=1, number=1, state=State.PAID, at=State.PAID, lines=TWO)
+RESERVED = OrderPart(id=11, order_id=1, number=1, state=State.PAID, at=State.PAID, lines=TWO)
 ROUTED = replace(RESERVED, state=State.ALLOCATED, at=State.ALLOCATED, location="east")
 LABELLED = replace(ROUTED, waybills=("SF1",))
 CALLED = replace(ROUTED, is_called=True)
