@@ -41,7 +41,7 @@ STEP = Step(
 
 # The rules may release holds that the rules opened; holds of a person or of a later step stay.
 _OURS = frozenset({"normalize", "reserve", "review"})
-_NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL})
+_NOT_OF_RULES = frozenset({HoldCode.DEAD_LETTER, HoldCode.UNWANTED_WAYBILL, HoldCode.STOPPING})
 
 
 def _is_ours(code: str, step: str) -> bool:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import msgspec
 
 from actors.orders.parts import WAIT_FOR_UPGRADE
-from actors.stops.asking import STOPS, StopRequest, withdraw
+from actors.stops.asking import StopRequest, withdraw
 from domain.changes import OF_THE_RULES, ChangeActions, ChangedPart, change, refund_withdrawn
 from domain.corrected_addresses import keep_corrected
 from domain.holds import PERSON, HoldCode
@@ -142,7 +142,7 @@ def amend(
     loaded = [replace(one, kept_out=_kept_out(one, take_overs)) for one in loaded]
     changed, waiting = _apart(tx, loaded)
     holds = open_holds(tx, [locked.id for one in changed for locked in one.fulfillment])
-    stopped = codes_of_stops(tx, [id_ for id_, mine in holds.items() if (HoldCode.STOPPING, STOPS) in mine])
+    stopped = codes_of_stops(tx, [id_ for id_, mine in holds.items() if HoldCode.STOPPING in dict(mine)])
     decided = [
         _decide(one, locked, waivers.get(locked.id, ()), (holds.get(locked.id, ()), stopped.get(locked.id)), rules)
         for one in changed

@@ -296,6 +296,11 @@ class Merchant:
             if step is until:
                 return
 
+    def end_stops(self) -> None:
+        """Run all that open stops and unwanted waybills wait for, until nothing of it is due."""
+        while sum(self.run(step) for step in ("stop", "recall", "void", "label", "dispatch")):
+            pass
+
     def fall_due(self) -> None:
         """Let the time pass that retries and deadlines wait for."""
         self.rows("UPDATE work SET due_at = now() - interval '1 second'")

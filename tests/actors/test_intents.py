@@ -23,6 +23,7 @@ from ops.views.writebacks import open_writebacks
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}
 MOVED = {"receiver_district": "滨江区", "modified": "2026-11-22 10:00:00"}
+WARNED = {"seller_memo": "先别发", "modified": "2026-11-22 10:00:00"}
 
 
 class Killed(BaseException):
@@ -94,15 +95,15 @@ def let_go(merchant, code):
     return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
 
 
-def test_the_buyer_closes_before_the_recovery_and_the_waybill_is_known_and_shown(unheard, first):
+def test_the_buyer_closes_before_the_recovery_and_the_waybill_is_known_and_voided(unheard, first):
     becomes(unheard, first, CLOSED)
-    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested"])
+    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["stopping"])
     recover(unheard)
     assert shipments(unheard) == [(1, "booked", "SF0001", False)]
-    assert unheard.holds() == ["refund_requested", "unwanted_waybill"]
-    [(owner, waybill)] = unheard.rows("SELECT owner, facts ->> 'waybill' FROM hold WHERE code = 'unwanted_waybill'")
-    assert (owner, waybill) == ("logistics", "SF0001")
-    assert unheard.courier.asked["create"] == 1
+    assert (unheard.holds(), breaches(unheard)) == (["stopping"], [])
+    unheard.end_stops()
+    assert (shipments(unheard), unheard.states()) == ([(1, "voided", "SF0001", False)], ["closed"])
+    assert (unheard.courier.asked["create"], unheard.holds()) == (1, [])
     assert (unknown_living(unheard), breaches(unheard), unheard.due("label")) == ([], [], [])
 
 
@@ -118,22 +119,32 @@ def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(unheard, first
     assert [one.partition(":")[0] for one in breaches(unheard)] == ["intent_is_resolved"]
 
 
-def test_an_order_that_is_held_for_another_reason_keeps_its_waybill(unheard, first):
+def test_an_order_whose_address_changes_gets_a_new_waybill_once_the_old_one_is_known_and_dead(unheard, first):
     becomes(unheard, first, MOVED)
+    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["stopping"])
+    unheard.fall_due()
+    unheard.end_stops()
+    unheard.flow("label")
+    assert [(one.number, one.alive) for one in unheard.courier.waybills] == [("SF0001", False), ("SF0002", True)]
+    assert (unheard.states(), unheard.holds(), breaches(unheard)) == (["allocated"], [], [])
+
+
+def test_an_order_that_is_held_for_another_reason_keeps_its_waybill(unheard, first):
+    becomes(unheard, first, WARNED)
     recover(unheard)
-    assert (shipments(unheard), unheard.holds()) == ([(1, "booked", "SF0001", False)], ["buyer_changed"])
-    released = let_go(unheard, HoldCode.BUYER_CHANGED)
+    assert (shipments(unheard), unheard.holds()) == ([(1, "booked", "SF0001", False)], ["sensitive_word"])
+    released = let_go(unheard, HoldCode.SENSITIVE_WORD)
     assert (released.state, released.due) == ("allocated", ())
     assert (unheard.courier.asked["create"], breaches(unheard)) == (1, [])
 
 
 def test_nothing_is_booked_for_a_held_order_where_the_courier_has_nothing(make_unheard, first):
     unheard = make_unheard("create")
-    becomes(unheard, first, MOVED)
+    becomes(unheard, first, WARNED)
     recover(unheard)
     assert (shipments(unheard), unheard.courier.waybills) == ([(1, "intended", None, False)], [])
     assert (breaches(unheard), unheard.due("label")) == ([], [])
-    let_go(unheard, HoldCode.BUYER_CHANGED)
+    let_go(unheard, HoldCode.SENSITIVE_WORD)
     unheard.run("label")
     assert (shipments(unheard), unheard.courier.asked["find"]) == ([(1, "booked", "SF0001", False)], 1)
 
@@ -150,30 +161,34 @@ def test_a_shipment_that_was_cancelled_meanwhile_is_voided_and_no_other_is_booke
     unheard.courier.waybills = [replace(one, alive=False) for one in unheard.courier.waybills]
     recover(unheard)
     assert shipments(unheard) == [(1, "voided", None, False)]
-    assert (unheard.courier.asked["create"], unheard.holds(), breaches(unheard)) == (1, ["refund_requested"], [])
+    assert (unheard.courier.asked["create"], unheard.holds(), breaches(unheard)) == (1, ["stopping"], [])
+    unheard.end_stops()
+    assert (unheard.courier.asked["create"], unheard.states(), unheard.holds()) == (1, ["closed"], [])
 
 
-def test_an_order_that_started_again_is_held_and_asked_about_too(unheard, first):
+def test_an_order_that_started_again_is_stopped_and_asked_about_too(unheard, first):
     send_back(unheard)
     becomes(unheard, first, CLOSED)
     unheard.run("review")
-    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested"])
+    assert unheard.states() == ["on_hold"]
+    assert "stopping" in unheard.holds()
     recover(unheard)
     assert shipments(unheard) == [(1, "booked", "SF0001", False)]
-    assert unheard.holds() == ["refund_requested", "unwanted_waybill"]
     assert (unknown_living(unheard), breaches(unheard)) == ([], [])
-    let_go(unheard, HoldCode.UNWANTED_WAYBILL)
-    assert breaches(unheard) == [], "a person has looked"
+    unheard.end_stops()
+    assert (unheard.states(), unheard.holds(), breaches(unheard)) == (["closed"], [], [])
 
 
-def test_an_order_that_started_again_with_its_label_shows_the_waybill(merchant, first):
+def test_an_order_that_started_again_with_its_label_loses_the_waybill(merchant, first):
     merchant.stock(**{"TEE-1": 10})
     merchant.deliver(first)
     merchant.flow("label")
     send_back(merchant)
     becomes(merchant, first, CLOSED)
     merchant.run("review")
-    assert (merchant.states(), merchant.holds()) == (["on_hold"], ["refund_requested", "unwanted_waybill"])
+    merchant.end_stops()
+    assert (merchant.states(), merchant.holds(), breaches(merchant)) == (["closed"], [], [])
+    assert shipments(merchant) == [(1, "voided", "SF0001", False)]
 
 
 def test_a_hold_of_the_label_stays_beside_that_of_the_closed_order(unheard, first):
@@ -181,13 +196,14 @@ def test_a_hold_of_the_label_stays_beside_that_of_the_closed_order(unheard, firs
     recover(unheard)
     assert (unheard.holds(), unheard.due("label")) == (["waybill_error"], [])
     becomes(unheard, first, CLOSED)
-    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["refund_requested", "waybill_error"])
+    assert (unheard.states(), unheard.holds()) == (["on_hold"], ["stopping", "waybill_error"])
     becomes(unheard, first, CLOSED | {"seller_memo": "again", "modified": "2026-11-22 10:05:00"})
-    assert unheard.holds() == ["refund_requested", "waybill_error"]
-    unheard.courier.can_find = True
+    assert unheard.holds() == ["stopping", "waybill_error"]
+    unheard.end_stops()
+    assert unheard.holds() == ["stopping", "waybill_error"], "nobody can ask the courier"
     let_go(unheard, HoldCode.WAYBILL_ERROR)
-    recover(unheard)
-    assert (unknown_living(unheard), unheard.holds()) == ([], ["refund_requested", "unwanted_waybill"])
+    unheard.end_stops()
+    assert (unheard.states(), unheard.holds(), breaches(unheard)) == (["closed"], [], []), "a person has settled it"
 
 
 @pytest.mark.parametrize("is_idempotent", [True, False])
@@ -206,13 +222,13 @@ def test_what_cannot_be_asked_is_never_called_again_for_a_closed_order(unheard, 
 
 def test_what_cannot_be_asked_stays_somebodys_while_the_order_is_held(unheard, first):
     unheard.courier.can_find, unheard.courier.is_idempotent = False, True
-    becomes(unheard, first, MOVED)
+    becomes(unheard, first, WARNED)
     recover(unheard)
-    assert unheard.holds() == ["buyer_changed", "waybill_error"]
+    assert unheard.holds() == ["sensitive_word", "waybill_error"]
     let_go(unheard, HoldCode.WAYBILL_ERROR)
     recover(unheard)
-    assert unheard.holds() == ["buyer_changed", "waybill_error"], "nobody knows it yet"
-    let_go(unheard, HoldCode.BUYER_CHANGED)
+    assert unheard.holds() == ["sensitive_word", "waybill_error"], "nobody knows it yet"
+    let_go(unheard, HoldCode.SENSITIVE_WORD)
     let_go(unheard, HoldCode.WAYBILL_ERROR)
     unheard.courier.knows_references = True
     recover(unheard)
@@ -248,25 +264,19 @@ def test_the_order_closes_while_the_call_runs(merchant, first):
 
     merchant.courier.create = slow
     merchant.run("label")
-    assert (shipments(merchant), merchant.holds()) == ([(1, "booked", "SF0001", False)], ["unwanted_waybill"])
-
-
-def test_the_order_closes_after_its_label(merchant, first):
-    merchant.stock(**{"TEE-1": 10})
-    merchant.deliver(first)
-    merchant.flow("label")
-    becomes(merchant, first, CLOSED)
-    assert merchant.holds() == ["refund_requested", "unwanted_waybill"]
+    assert (shipments(merchant), merchant.holds()) == ([(1, "booked", "SF0001", False)], ["stopping"])
+    merchant.end_stops()
+    assert (merchant.states(), merchant.holds(), breaches(merchant)) == (["closed"], [], [])
 
 
 def test_a_shop_that_ships_on_label_hears_of_a_held_order_after_its_release(make_unheard, first):
     unheard = make_unheard(ship_on="label")
-    becomes(unheard, first, MOVED)
+    becomes(unheard, first, WARNED)
     recover(unheard)
     assert (unheard.one("SELECT status FROM writeback"), unheard.due("writeback")) == ("pending", [])
     assert open_writebacks(unheard.db, Selection(any_open=True)) == [], "no command tells it either"
     assert breaches(unheard) == []
-    assert let_go(unheard, HoldCode.BUYER_CHANGED).due == ("writeback",)
+    assert let_go(unheard, HoldCode.SENSITIVE_WORD).due == ("writeback",)
     unheard.run("writeback")
     assert unheard.platform.told == ["SF0001"]
 

@@ -183,12 +183,12 @@ def test_a_refusal_after_it_was_taken_goes_the_same_way(dispatched, documents, t
     dispatched.stock("west", **{"TEE-1": 10})
     tell(("accepted", {}), ("refused", {"code": "short"}))
     assert (dispatched.states(), documents.placements()) == (["approved"], [("east", 1, "refused", "short", False)])
-    for step in ("route", "label", "dispatch"):
+    for step in ("route", "void", "label", "dispatch"):
         dispatched.run(step)
     assert documents.placements()[1] == ("west", 2, "placed", "", False)
-    assert dispatched.holds() == ["unwanted_waybill"]
-    assert documents.breaches() == []
+    assert (dispatched.holds(), documents.breaches()) == ([], [])
     tell(("handed_over", {"reference": dispatched.one("SELECT min(reference) FROM shipment")}))
+    assert dispatched.rows("SELECT kind FROM order_case") == [("moved_though_stopped",)]
     assert "shipped_elsewhere" in dispatched.holds(), "the refused parcel has left all the same"
     assert dispatched.states() == ["allocated"]
 

@@ -18,9 +18,8 @@ def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled
     assert (labelled.states(), labelled.due("route")) == (["approved"], [(1, 0)])
     assert documents.here("east") == (0, 0)
     assert labelled.counters() == (10, 2, 0)
-    assert labelled.holds() == ["unwanted_waybill"]
-    assert documents.breaches() == []
-    for step in ("route", "label", "dispatch"):
+    assert (labelled.holds(), documents.breaches()) == ([], [])
+    for step in ("route", "void", "label", "dispatch"):
         labelled.run(step)
     assert documents.placements() == [("east", 1, "refused", "short", False), ("west", 2, "placed", "", False)]
     assert labelled.rows("SELECT location, cancelled_at IS NOT NULL FROM package ORDER BY id") == [
@@ -28,13 +27,12 @@ def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled
         ("west", False),
     ]
     assert labelled.rows("SELECT waybill, status FROM shipment ORDER BY id") == [
-        ("SF0001", "booked"),
+        ("SF0001", "voided"),
         ("SF0002", "booked"),
     ]
     [[facts]] = labelled.rows("SELECT facts FROM event WHERE kind = 'route_moved' ORDER BY id DESC LIMIT 1")
     assert facts["excluded"] == "east (short)"
-    [[hold]] = labelled.rows("SELECT facts FROM hold")
-    assert hold["waybill"] == "SF0001"
+    assert [one.number for one in labelled.courier.waybills if one.alive] == ["SF0002"]
     assert labelled.counters() == (10, 0, 2)
     assert documents.breaches() == []
     [[before, after]] = labelled.rows("SELECT before, after FROM audit WHERE verb = 'stock_corrected'")
@@ -81,7 +79,7 @@ def test_when_no_location_is_left_the_order_is_held_as_the_router_does(labelled,
     labelled.run("dispatch")
     labelled.run("route")
     assert labelled.states() == ["on_hold"]
-    assert labelled.holds() == ["stock_short_paid", "unwanted_waybill"]
+    assert labelled.holds() == ["stock_short_paid"]
     [[facts]] = labelled.rows("SELECT facts FROM hold WHERE code = 'stock_short_paid'")
     assert facts["excluded"] == "east (capacity)"
     assert documents.breaches() == []
@@ -92,7 +90,7 @@ def test_an_order_whose_promise_went_with_the_stock_waits_for_more(labelled, doc
     labelled.run("dispatch")
     assert labelled.counters() == (0, 0, 0)
     labelled.run("route")
-    assert (labelled.states(), labelled.holds()) == (["on_hold"], ["stock_conflict", "unwanted_waybill"])
+    assert (labelled.states(), labelled.holds()) == (["on_hold"], ["stock_conflict"])
     assert documents.breaches() == []
 
 

@@ -205,28 +205,43 @@ def test_what_comes_back_and_releases_its_hold_at_once_is_reserved_again(house, 
 
 
 @pytest.mark.parametrize("refunds", [{CAP: PAID_BACK}, {TEE: PAID_BACK, CAP: PAID_BACK}])
-def test_a_refund_paid_after_the_label_is_held(house, lines, refunds):
+def test_a_refund_paid_after_the_label_stops_what_it_is_for(house, lines, refunds):
     house.deliver(lines())
     house.flow("label")
     becomes(house, lines(1, refunds=refunds))
-    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
-    assert house.one("SELECT facts ->> 'refunds' FROM hold") == ",".join(sorted(refunds))
+    assert (house.states(), house.holds()) == (["on_hold"], ["stopping"])
     assert sums(house) == {TEE: (2, 2, 0, 0), CAP: (1, 1, 0, 0)}, "what has a label stays in its box"
     becomes(house, lines(2, refunds=refunds, seller_memo="seen"))
-    assert house.holds() == ["refund_requested"]
-    assert breaches(house) == []
-    assert let_go(house, HoldCode.REFUND_REQUESTED).state == "allocated"
+    assert (house.holds(), house.one("SELECT count(*) FROM stop"), breaches(house)) == (["stopping"], 1, [])
+    house.end_stops()
+    house.flow()
+    left = [] if TEE in refunds else [(("TEE-1", 2),)]
+    assert (booked(house)[1:], house.holds(), breaches(house)) == (left, [], [])
+    assert [one.alive for one in house.courier.waybills] == [False, *(True for _ in left)]
 
 
-def test_an_order_closed_after_the_label_names_the_waybill_for_as_long_as_it_lives(house, lines):
+def test_a_refund_asked_for_after_the_label_waits_without_a_waybill_and_may_be_withdrawn(house, lines):
+    house.deliver(lines())
+    house.flow("label")
+    becomes(house, lines(1, refunds={CAP: ASKED}))
+    house.end_stops()
+    assert [one for one in house.courier.waybills if one.alive] == []
+    house.flow("review")
+    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+    becomes(house, lines(2))
+    house.flow()
+    assert (house.states(), house.holds(), breaches(house)) == (["allocated"], [], [])
+    assert sum(one.alive for one in house.courier.waybills) == 1
+
+
+def test_an_order_closed_after_the_label_is_stopped(house, lines):
     house.deliver(lines())
     house.flow("label")
     gone = {"refunds": {TEE: PAID_BACK, CAP: PAID_BACK}, "status": CLOSED}
     becomes(house, lines(1, **gone))
-    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested", "unwanted_waybill"])
-    becomes(house, lines(2, seller_memo="seen", **gone))
-    assert house.holds() == ["refund_requested", "unwanted_waybill"]
-    assert breaches(house) == []
+    assert (house.states(), house.holds()) == (["on_hold"], ["stopping"])
+    house.end_stops()
+    assert (house.states(), house.holds(), breaches(house)) == (["closed"], [], [])
 
 
 def test_a_missing_line_is_held_and_its_pieces_wait(house, lines):
@@ -403,7 +418,7 @@ def test_control_an_update_that_does_not_wait_for_the_call_holds_what_has_no_lab
 ):
     monkeypatch.setattr(update_order, "_apart", lambda _tx, changed: (changed, []))
     house = pulled_during_the_check(refunds={CAP: PAID_BACK})
-    assert (house.states(), house.holds(), booked(house)) == (["on_hold"], ["refund_requested"], [])
+    assert (house.states(), house.holds(), booked(house)) == (["on_hold"], ["stopping"], [])
 
 
 def test_an_order_closed_while_the_label_step_asks_closes(pulled_during_the_check):
@@ -418,11 +433,11 @@ def test_a_refund_paid_while_nobody_knows_whether_there_is_a_label_is_never_labe
     house.courier.errors = {"create": [UnknownOutcome("reset")]}
     house.run("label")
     becomes_without_waiting(house, lines(1, refunds={CAP: PAID_BACK}))
-    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+    assert (house.states(), house.holds()) == (["on_hold"], ["stopping"])
     house.fall_due()
     house.run("label")
     assert booked(house) == [], "the courier, asked, had nothing"
-    let_go(house, HoldCode.REFUND_REQUESTED)
+    house.end_stops()
     for _ in range(2):
         house.fall_due()
         house.flow()
