@@ -83,7 +83,7 @@ VANISHED = "document_unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Dispatch:
+class DispatchStep:
     """Places documents at one warehouse; shops that ship on label are written back from here on."""
 
     tools: Tools
@@ -104,18 +104,18 @@ class Dispatch:
         waivers = load_waivers(tx, [row.fulfillment_order_id for row in rows])
         outdated = _take_unwanted(tx, rows, pieces, orders)
         intents: list[Undispatched] = []
-        settled: list[Result] = []
+        finished: list[Result] = []
         for row in rows:
             mine, lines = boxes.get(row.fulfillment_order_id, []), pieces.get(row.fulfillment_order_id, [])
-            result = self._settle_uncalled(row, mine, lines, is_outdated=row.order_id in outdated)
+            result = self._finish_uncalled(row, mine, lines, is_outdated=row.order_id in outdated)
             if result is not None:
-                settled.append(result)
+                finished.append(result)
                 continue
             order = orders[row.order_id]
             let_pass = waivers.get(row.fulfillment_order_id, ())
             intents.append(
                 Undispatched(
-                    _place_of(row),
+                    _ref_of(row),
                     order,
                     row.location or "",
                     document_of(
@@ -133,13 +133,13 @@ class Dispatch:
         to_place = [one for one in intents if one.may_place]
         if to_place:
             intend_placements(tx, map(self._intent, to_place))
-        return Intended(intents, follow_stops(tx, settled))
+        return Intended(intents, follow_stops(tx, finished))
 
-    def _settle_uncalled(
+    def _finish_uncalled(
         self, row: UndispatchedRow, boxes: Sequence[KnownPackage], lines: Sequence[Pieces], *, is_outdated: bool
     ) -> Finished | None:
         """How it ends without a call; None: the warehouse is called or asked."""
-        ref = _place_of(row)
+        ref = _ref_of(row)
         if row.busy_s > 0:
             # An earlier caller may still be talking to the warehouse: ask only after it has given up.
             return Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s))
@@ -193,11 +193,11 @@ class Dispatch:
         told = self._want_writebacks(tx, [one for one, _ in taken if not one.is_placed])
         answers = {one.ref.subject_id: a for one, a in pairs}
 
-        def settle(one: Undispatched) -> Result:
+        def result_of(one: Undispatched) -> Result:
             id_ = one.ref.subject_id
-            return self._settle(one, answers[id_], back.get(id_), told.get(id_, ()))
+            return self._result_of(one, answers[id_], back.get(id_), told.get(id_, ()))
 
-        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], settle))
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], result_of))
 
     def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
         return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))
@@ -215,10 +215,10 @@ class Dispatch:
         can_find = self.tools.capabilities(one.location).can_find
         return not one.seen_before or (isinstance(outcome, (*_NOT_PLACED, ShopWatchedError)) and can_find)
 
-    def _settle(self, one: Undispatched, answer: Answer, back: TakenBack | None, told: Sequence[NewWork]) -> Result:
+    def _result_of(self, one: Undispatched, answer: Answer, back: TakenBack | None, told: Sequence[NewWork]) -> Result:
         outcome, ref = answer.outcome, one.ref
         if back is not None:
-            return back.settled(ref, STEP.name)
+            return back.finished(ref, STEP.name)
         if one.is_placed:
             return self._asked(one, outcome)
         if isinstance(outcome, _NOT_PLACED):
@@ -278,7 +278,7 @@ class Dispatch:
         return work
 
 
-@actor(STEP, Dispatch)
+@actor(STEP, DispatchStep)
 def dispatch(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)
@@ -291,7 +291,7 @@ def _not_yet(row: UndispatchedRow, *, is_outdated: bool) -> Later | None:
     return Later("before_ship_from", after_s=row.early_s) if row.early_s > 0 else None
 
 
-def _place_of(row: UndispatchedRow) -> SubjectRef:
+def _ref_of(row: UndispatchedRow) -> SubjectRef:
     id_ = row.fulfillment_order_id
     return SubjectRef(id_, Lane(row.lane), row.order_id, id_, None, State(row.state))
 

@@ -136,7 +136,7 @@ class RecallStep:
         shops = open_stops(tx, [one.ref.subject_id for one, _ in answered])
         answers = {one.ref.subject_id: answer for one, answer in answered}
 
-        def settle(one: Recall) -> Result:
+        def result_of(one: Recall) -> Result:
             answer = answers[one.ref.subject_id]
             if not isinstance(answer, Answered):
                 return Failed(one.ref, answer)
@@ -147,7 +147,7 @@ class RecallStep:
                 facts["code"] = answer.code
             return Finished(one.ref, Done(facts=facts), Cause.WAREHOUSE, follow=_again(one.ref, shops))
 
-        return decide_each(STEP.name, [one for one, _ in answered], settle)
+        return decide_each(STEP.name, [one for one, _ in answered], result_of)
 
 
 @actor(STEP, RecallStep)

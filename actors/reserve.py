@@ -14,7 +14,7 @@ from domain.part_shipping import Cut, cut_by_stock
 from domain.rules import WhenShort
 from domain.states import State
 from domain.steps import Step, Subject
-from domain.stock import Allocation, Demand, Reservation, StockGrant, allocate
+from domain.stock import Demand, Reservation, StockGrant, StockGrants, grant_stock
 from infra.engine.actor import Runner, actor
 from infra.engine.reports import has_worker_without_parts
 from infra.engine.results import Finished, NewWork, Result, SubjectRef, decide_each
@@ -66,7 +66,7 @@ class ReserveStep:
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
         wanting = _load(tx, subject_ids)
         demands = [want.demand for want in wanting]
-        hint = allocate(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
+        hint = grant_stock(demands, read_levels(tx, {sku for demand in demands for sku in demand.pieces}))
         unmapped = [grant.demand_id for grant in hint.grants if grant.reservation is Reservation.UNMAPPED]
         # Before any lock on stock. The listing map may name other SKUs for these lines; stock is then reserved for the
         # new SKUs.
@@ -117,7 +117,7 @@ class ReserveStep:
         )
         return {id_: _both(want, answer, part) for (id_, (want, answer)), part in zip(cuts.items(), new, strict=True)}
 
-    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: Allocation) -> dict[int, StockGrant]:
+    def _grant(self, tx: Connection, demands: Sequence[Demand], hint: StockGrants) -> dict[int, StockGrant]:
         asked = {demand.id for demand in demands}
         grants = {grant.demand_id: grant for grant in hint.grants if grant.demand_id in asked}
         hopeful = [demand for demand in demands if grants[demand.id].reservation is Reservation.RESERVED]
@@ -125,7 +125,7 @@ class ReserveStep:
         pieces: dict[int, Mapping[str, int]] = {}
         if hopeful:
             levels = lock_levels(tx, (sku for demand in hopeful for sku in demand.pieces))
-            sure = allocate(hopeful, levels)
+            sure = grant_stock(hopeful, levels)
             grants |= {grant.demand_id: grant for grant in sure.grants}
             taken = sure.taken
             pieces = {

@@ -58,7 +58,7 @@ class TrackedParcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class TrackStep:
     """Asks one courier account about parcels, as many in one call as the courier takes."""
 
     tools: Tools
@@ -72,23 +72,23 @@ class Track:
         rows = load_tracked(tx, subject_ids)
         now = self.tools.clock.utcnow()
         ready = deliveries(tx, [row.fulfillment_order_id for row in rows if _may_be_completed(row, now)])
-        settled: list[Result] = []
+        finished: list[Result] = []
         asked: list[TrackedRow] = []
         for row in rows:
             ref = ref_of(row, row.package_id)
             courier = self.tools.couriers.get(row.account)
             if ref.state in FINAL_STATES:
-                settled.append(Finished(ref, Done(facts={"left_alone": row.state})))
+                finished.append(Finished(ref, Done(facts={"left_alone": row.state})))
             elif courier is None or not courier.can_track:
-                settled.append(_untracked(ref, row, ready.get(row.fulfillment_order_id), now))
+                finished.append(_untracked(ref, row, ready.get(row.fulfillment_order_id), now))
             elif (delivery := ready.get(row.fulfillment_order_id)) and delivery.has_case:
                 # Nothing is to be asked: the order waits for whoever deals with its case.
-                settled.append(Finished(ref, Later("case_open", after_s=self.tools.settings.tracking.slow_s)))
+                finished.append(Finished(ref, Later("case_open", after_s=self.tools.settings.tracking.slow_s)))
             else:
                 asked.append(row)
         phones = load_phones(tx, [row.package_id for row in asked if row.location not in self._senders])
         return Intended(
-            [TrackedParcel(ref_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], settled
+            [TrackedParcel(ref_of(row, row.package_id), row, self._phone(row, phones)) for row in asked], finished
         )
 
     @property
@@ -146,7 +146,7 @@ class Track:
         return [*results, *follow_up(tx, self.tools, STEP.name, told)]
 
 
-@actor(STEP, Track)
+@actor(STEP, TrackStep)
 def track(message: BellKey, runner: Runner) -> None:
     """The Dramatiq actor of this step; `infra.engine.actor` tells how a message becomes work."""
     runner.run(message)

@@ -140,10 +140,10 @@ class VoidStep:
         shops = open_stops(tx, sorted({one.fulfillment_order_id for one, _ in answered}))
         answers = {one.ref.subject_id: answer for one, answer in answered}
 
-        def settle(one: Unwanted) -> Result:
+        def result_of(one: Unwanted) -> Result:
             return _result_of(one, answers[one.ref.subject_id], shops)
 
-        return decide_each(STEP.name, [one for one, _ in answered], settle)
+        return decide_each(STEP.name, [one for one, _ in answered], result_of)
 
 
 @actor(STEP, VoidStep)

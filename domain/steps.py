@@ -1,7 +1,8 @@
 """What a step declares about itself, and the map that is made from all steps.
 
 A step is a verb: its file in `actors`, its Dramatiq actor, its messages, log events and metrics carry one name. Stored
-rows carry the name as text; the map finds the step for a name.
+rows carry the name as text; the map finds the step for a name. One name differs: the step of `actors/scan.py` is called
+`warehouse`, because stored rows and earlier workers know it so (ADR 13).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

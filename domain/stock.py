@@ -45,7 +45,7 @@ class StockGrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Allocation:
+class StockGrants:
     """Answers in the order in which they were given, and the pieces taken by SKU."""
 
     grants: tuple[StockGrant, ...]
@@ -81,7 +81,7 @@ def covers(levels: Mapping[str, Mapping[str, int]], placed: Iterable[tuple[str, 
     return all(levels.get(location, {}).get(sku, 0) >= count for (location, sku), count in wanted.items())
 
 
-def allocate(demands: Iterable[Demand], levels: Mapping[str, int]) -> Allocation:
+def grant_stock(demands: Iterable[Demand], levels: Mapping[str, int]) -> StockGrants:
     """Serve demands by lane, then payment time (unpaid last), then id.
 
     `levels`: available pieces by SKU; a SKU that is not in it is unknown to our stock. A demand that
@@ -97,7 +97,7 @@ def allocate(demands: Iterable[Demand], levels: Mapping[str, int]) -> Allocation
             for sku, count in demand.pieces.items():
                 left[sku] -= count
                 taken[sku] = taken.get(sku, 0) + count
-    return Allocation(tuple(grants), taken)
+    return StockGrants(tuple(grants), taken)
 
 
 def _turn(demand: Demand) -> tuple[int, datetime, int]:

@@ -42,7 +42,10 @@ _WAY = (State.ALLOCATED, State.IN_WAREHOUSE, State.PACKED, State.IN_TRANSIT)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Walk these states one by one; more than one when an event was lost or is still on its way."""
+    """The states that a fulfillment order passes one by one, behind its present state; never empty.
+
+    More than one where an event was lost or is still on its way.
+    """
 
     path: tuple[State, ...]
 

@@ -21,7 +21,7 @@ from infra.tables.stock import shrink_stock
 class ShortPick:
     """Pieces by line that a warehouse did not find, and those that are left in the plan.
 
-    `place`: of the fulfillment order, which this transaction holds.
+    `ref`: of the fulfillment order, which this transaction holds.
     """
 
     ref: SubjectRef

@@ -60,7 +60,7 @@ class TakenBack:
     voids: tuple[NewWork, ...] = ()
     is_over: bool = False
 
-    def settled(self, ref: SubjectRef, step: str) -> Finished:
+    def finished(self, ref: SubjectRef, step: str) -> Finished:
         """The result of the step that heard of it."""
         if self.is_over or ref.state is State.ON_HOLD:
             # A held order goes back to its routing once it is released.

@@ -18,7 +18,7 @@ from domain.placing import Placement, choose_placement
 from domain.review import ReviewFacts, review
 from domain.routing import Unroutable
 from domain.states import State
-from domain.stock import Demand, Reservation, StockGrant, allocate
+from domain.stock import Demand, Reservation, StockGrant, grant_stock
 from infra.tables.orders import load_orders
 from infra.tables.pool import Connection
 from infra.tables.stock import read_levels, read_location_levels
@@ -121,7 +121,7 @@ def _decide(tools: Tools, order: Order, lane: Lane, stock: _StockCopy) -> _Answe
 def _grant(order: Order, lane: Lane, pieces: Mapping[str, int], stock: _StockCopy) -> StockGrant:
     if not pieces:
         return StockGrant(0, Reservation.RESERVED)
-    [grant] = allocate([Demand(0, lane, order.paid_at, pieces)], stock.pool).grants
+    [grant] = grant_stock([Demand(0, lane, order.paid_at, pieces)], stock.pool).grants
     return grant
 
 

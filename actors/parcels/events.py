@@ -65,10 +65,10 @@ def follow_up(tx: Connection, tools: Tools, step: str, told: Sequence[Told]) -> 
         delivery = delivered.get(part, ParcelDelivery(None, has_case=False))
         follow = notices.get(one.ref.subject_id, ())
         # Several parcels of one fulfillment order move it together, once.
-        settled = _settled(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
-        if settled.via or (isinstance(settled.outcome, Done) and settled.outcome.state):
+        finished = _finished(tools, one, parcel, delivery, moves=part not in moved, follow=follow)
+        if finished.via or (isinstance(finished.outcome, Done) and finished.outcome.state):
             moved.add(part)
-        return settled
+        return finished
 
     return decide_each(step, told, settle)
 
@@ -101,7 +101,7 @@ def _path(ref: SubjectRef, parcel: Parcel, delivery: ParcelDelivery) -> tuple[St
     return way_on(ref.state, is_collected=parcel.collected_at is not None, is_delivered=is_delivered)
 
 
-def _settled(
+def _finished(
     tools: Tools, one: Told, parcel: Parcel, delivery: ParcelDelivery, *, moves: bool, follow: tuple[NewWork, ...]
 ) -> Finished:
     """The outcome of one parcel. `moves`: its fulfillment order may move by it."""

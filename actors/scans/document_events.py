@@ -433,7 +433,7 @@ def _settle(
     for kind, facts in one.notes:
         writes.events.append(event(step, ref, kind, Cause.WAREHOUSE, facts=facts))
     if back is not None:
-        gather(step, back.settled(ref, step), writes)
+        gather(step, back.finished(ref, step), writes)
         return
     stops = [hold for hold in one.holds if hold.code is HoldCode.DISPATCH_ERROR]
     for hold in one.holds:

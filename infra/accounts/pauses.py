@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 
 class Pauses:
-    """Thread-safe. `before`, `of`, `is_accused` and `is_stale` only look; the rest goes to the database."""
+    """Thread-safe. `before`, `of`, `has_faults` and `is_stale` only look; the rest goes to the database."""
 
     def __init__(self, db: Database, clock: Clock, probe_s: float) -> None:
         self._db = db

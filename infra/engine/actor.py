@@ -8,14 +8,21 @@ process and binds every declared actor to it (`StepActor.bind`). From then on:
    The message names the step, a lane and an account. It names no order, so a lost message loses nothing and a second
    one does no harm.
 2. A Dramatiq worker thread takes the message and calls the actor of the step's name.
-3. The actor hands the message to the step's runner. On the way stand `ProcessRunner`, which lets a subject that may
-   kill its process run alone, and `GatedRunner`, which stops at paused lanes, steps and accounts.
-4. The runner claims due rows of that step, lane and account and calls the class with their ids. `LocalRunner` does so
-   in one transaction with row locks. `RemoteRunner` takes a lease and writes the intents in one transaction, calls the
-   outside with none open, and writes what came back in another.
+3. The actor hands the message to the step's runner. Two runners wrap it: `ProcessRunner` (`infra.engine.exclusive`)
+   lets a subject that may kill its process run alone, and `GatedRunner` (`infra.engine.gated_runner`) stops at paused
+   lanes, steps and accounts.
+4. The runner claims due rows of that step, lane and account and calls the class with their ids. `LocalRunner`
+   (`infra.engine.local`) does so in one transaction with row locks. `RemoteRunner` (`infra.engine.remote`) takes a
+   lease and writes the intents in one transaction, calls the outside with none open, and writes what came back in
+   another.
+5. `infra.engine.write_outcomes` stores the results of a batch, and the work that follows from them. The cycle begins
+   again at 1.
 
-Dramatiq's own retries are off. Failed work becomes due again by its row, and the sweeper rings for rows whose message
-was lost.
+The message that names a step, lane and account is called a bell (`infra.queue.keys.BellKey`). Work that is due at once
+has its bell after the commit. Work that is due later (the next poll, a retry, a `Later`) has no bell of its own: the
+sweeper (`infra.sweeper`) rings for all rows that are due and have no bell, every `sweep_every_s`. So it also rings for
+rows whose bell was lost. Dramatiq's own retries are off. The first rows of `pull` and `warehouse` are made by
+`infra.engine.accounts` when `workers.release` runs.
 """
 
 from collections.abc import Callable

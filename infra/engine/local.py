@@ -28,8 +28,8 @@ class LocalStep(Protocol):
     """A step without calls to the outside.
 
     `work` reads its subjects set-based (locking the fulfillment orders it may move), decides each with
-    pure rules, writes its own rows set-based and returns one result a subject. A subject that it does not return no
-    longer exists, and its work is finished without a result.
+    pure rules, writes its own rows set-based and returns one result a subject. A subject that it does not return is
+    gone, or is in a state in which the step does not act: its work ends without a result.
     """
 
     @property

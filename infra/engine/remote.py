@@ -92,7 +92,7 @@ class RemoteStep(Protocol):
     def record(self, tx: Connection, answered: Sequence[tuple[Any, Any]]) -> Sequence[Result]:
         """Write (intent, answer) pairs, set-based, and return one result for each.
 
-        `intent.place` is read again after the call, with its fulfillment order locked. Everything commits with `tx`. An
+        `intent.ref` is read again after the call, with its fulfillment order locked. Everything commits with `tx`. An
         answer may be an exception of the error tree, or NotCalledError.
         """
         ...

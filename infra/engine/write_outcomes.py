@@ -224,9 +224,9 @@ _SUBJECTS_QUERY = {
 
 
 def lock_subjects(tx: Connection, step: str, lane: str, subject_ids: Sequence[int]) -> dict[int, SubjectRef]:
-    """The present places of subjects, with their fulfillment orders locked until the transaction ends.
+    """The present references of subjects, with their fulfillment orders locked until the transaction ends.
 
-    For a step that only another version knows, the place holds the subject alone.
+    For a step that only another version knows, the reference holds the subject alone.
     """
     known = STEPS.get(step)
     subjects = _SUBJECTS_QUERY.get(known.subject) if known else None

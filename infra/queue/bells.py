@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BrokerBells:
-    """Bells over the priority broker: the actor is the step; inside a lane accounts take turns, and local steps.
+    """Bells over the priority broker. A bell is a message whose actor has the step's name.
+
+    Within a lane, accounts take turns. Steps without an account take turns by step.
 
     `queues`: those of steps that have one of their own.
     """

@@ -75,7 +75,10 @@ def load_writebacks(tx: Connection, package_ids: Sequence[int]) -> list[Writebac
 
 
 def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:
-    """Calls begin that take at most `call_s` seconds. No statement for none."""
+    """Mark locked write-backs as being sent: for `call_s` seconds from now nobody asks about them.
+
+    No statement for none.
+    """
     if package_ids:
         tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
 

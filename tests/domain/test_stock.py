@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.order import Lane
-from domain.stock import Demand, Reservation, StockGrant, allocate, available, covers, fill, pieces_of
+from domain.stock import Demand, Reservation, StockGrant, available, covers, fill, grant_stock, pieces_of
 
 START = datetime(2026, 6, 18, tzinfo=UTC)
 SKUS = ("A", "B", "C")
@@ -21,38 +21,38 @@ def batches(draw):
     return [Demand(number, *row) for number, row in enumerate(rows)]
 
 
-def by_id(allocation):
-    return {grant.demand_id: grant for grant in allocation.grants}
+def by_id(granted):
+    return {grant.demand_id: grant for grant in granted.grants}
 
 
-def grants_of(allocation, reservation):
-    return {grant.demand_id for grant in allocation.grants if grant.reservation is reservation}
+def grants_of(granted, reservation):
+    return {grant.demand_id for grant in granted.grants if grant.reservation is reservation}
 
 
 @given(batches(), levels)
 def test_nothing_is_oversold(demands, pool):
-    taken = allocate(demands, pool).taken
+    taken = grant_stock(demands, pool).taken
     assert all(count <= pool[sku] for sku, count in taken.items())
 
 
 @given(batches(), levels)
 def test_taken_is_exactly_what_the_reserved_demands_want(demands, pool):
-    allocation = allocate(demands, pool)
-    reserved = grants_of(allocation, Reservation.RESERVED)
+    granted = grant_stock(demands, pool)
+    reserved = grants_of(granted, Reservation.RESERVED)
     sums = dict.fromkeys(SKUS, 0)
     for demand in demands:
         if demand.id in reserved:
             for sku, count in demand.pieces.items():
                 sums[sku] += count
-    assert {sku: count for sku, count in sums.items() if count} == allocation.taken
+    assert {sku: count for sku, count in sums.items() if count} == granted.taken
 
 
 @given(batches(), levels)
 def test_each_demand_is_judged_by_what_those_before_it_left(demands, pool):
-    allocation = allocate(demands, pool)
+    granted = grant_stock(demands, pool)
     wants = {demand.id: demand.pieces for demand in demands}
     left = dict(pool)
-    for grant in allocation.grants:
+    for grant in granted.grants:
         pieces = wants[grant.demand_id]
         if any(sku not in pool for sku in pieces):
             assert grant.reservation is Reservation.UNMAPPED
@@ -65,7 +65,7 @@ def test_each_demand_is_judged_by_what_those_before_it_left(demands, pool):
 
 @given(batches())
 def test_demands_are_answered_by_lane_then_payment_then_id(demands):
-    answered = [grant.demand_id for grant in allocate(demands, {}).grants]
+    answered = [grant.demand_id for grant in grant_stock(demands, {}).grants]
     lanes = [Lane.P0, Lane.P1, Lane.BULK]
     expected = sorted(
         demands,
@@ -78,15 +78,15 @@ def test_demands_are_answered_by_lane_then_payment_then_id(demands):
 def test_the_order_of_arrival_does_not_matter(demands, pool, random):
     shuffled = demands[:]
     random.shuffle(shuffled)
-    assert allocate(shuffled, pool) == allocate(demands, pool)
+    assert grant_stock(shuffled, pool) == grant_stock(demands, pool)
 
 
 def test_a_failing_order_takes_nothing_and_lets_a_smaller_one_pass():
     big = Demand(1, Lane.P0, START, {"A": 1, "B": 3})
     small = Demand(2, Lane.BULK, START, {"A": 1, "B": 2})
-    allocation = allocate([big, small], {"A": 1, "B": 2})
-    assert by_id(allocation)[1] == StockGrant(1, Reservation.SHORT, ("B",))
-    assert by_id(allocation)[2] == StockGrant(2, Reservation.RESERVED)
+    granted = grant_stock([big, small], {"A": 1, "B": 2})
+    assert by_id(granted)[1] == StockGrant(1, Reservation.SHORT, ("B",))
+    assert by_id(granted)[2] == StockGrant(2, Reservation.RESERVED)
 
 
 def test_the_last_piece_goes_to_the_higher_lane_then_to_the_earlier_payment():
@@ -97,12 +97,12 @@ def test_the_last_piece_goes_to_the_higher_lane_then_to_the_earlier_payment():
         Demand(3, Lane.P0, START, {"A": 1}),
         Demand(4, Lane.P0, None, {"A": 1}),
     ]
-    assert grants_of(allocate(demands, {"A": 1}), Reservation.RESERVED) == {3}
+    assert grants_of(grant_stock(demands, {"A": 1}), Reservation.RESERVED) == {3}
 
 
 def test_an_unknown_sku_is_unmapped_even_beside_a_short_one():
-    allocation = allocate([Demand(1, Lane.P1, START, {"A": 9, "X": 1, "": 1})], {"A": 1})
-    assert by_id(allocation)[1] == StockGrant(1, Reservation.UNMAPPED, ("", "X"))
+    granted = grant_stock([Demand(1, Lane.P1, START, {"A": 9, "X": 1, "": 1})], {"A": 1})
+    assert by_id(granted)[1] == StockGrant(1, Reservation.UNMAPPED, ("", "X"))
 
 
 @pytest.mark.parametrize("count", [0, -1])
@@ -115,8 +115,8 @@ def test_a_negative_demand_would_oversell():
     # The guard off: what it takes back, the next demand would be sold.
     harmful = Demand(1, Lane.P0, START, {"A": 1})
     object.__setattr__(harmful, "pieces", {"A": -5})
-    allocation = allocate([harmful, Demand(2, Lane.P0, START, {"A": 6})], {"A": 1})
-    assert grants_of(allocation, Reservation.RESERVED) == {1, 2}
+    granted = grant_stock([harmful, Demand(2, Lane.P0, START, {"A": 6})], {"A": 1})
+    assert grants_of(granted, Reservation.RESERVED) == {1, 2}
 
 
 @given(*[st.integers(0, 50)] * 4)

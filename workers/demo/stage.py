@@ -133,7 +133,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def make_spec(script: Script) -> Spec:
-    """The script's stream, with secrets of this run alone."""
+    """What the sandbox plays for a demo's script: its shops, orders and answers, with random secrets of this run."""
     return Spec(
         seed=script.seed,
         orders=script.orders,

@@ -38,7 +38,7 @@ def gate_in_words(gate: Gate) -> str:
 
 
 def gate_tree(gate: Gate) -> dict[str, Any]:
-    """For scripts: with `reason` in English."""
+    """The gate as `--json` prints it, with `reason` as an English sentence."""
     return {**msgspec.to_builtins(gate), "reason": gate_in_words(gate)}
 
 
