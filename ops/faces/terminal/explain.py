@@ -12,6 +12,9 @@ from ops.faces.terminal.words import WORDS
 from ops.views.order import OrderView
 from ops.views.ways_out import StopView, WayOut, ways_out
 
+# The name of the part with commands.
+CHOICES = "You can"
+
 
 def stop_parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
     """Where the stops of the order stand, where there are any; and the commands that a person may choose from."""
@@ -20,7 +23,7 @@ def stop_parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
     choices = ways_out(view)
     if choices:
         lines = [line for one in choices for line in _choice(one)]
-        yield "You can", Group(*lines)
+        yield CHOICES, Group(*lines)
 
 
 def _choice(one: WayOut) -> tuple[Text, Text]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from domain.order import FulfilledBy
 from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
-from ops.faces.terminal.explain import stop_parts
+from ops.faces.terminal.explain import CHOICES, stop_parts
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.order import DeadLetterView, GapView, OrderView, PackageView, RawAnswer, ShipmentView, UnreadableScan
@@ -29,7 +29,8 @@ def print_order(view: OrderView, console: Console) -> None:
     for name, part in _parts(view):
         console.print()
         console.print(Text(name, "bold"))
-        console.print(part)
+        # A command is copied as a whole.
+        console.print(part, soft_wrap=name == CHOICES)
 
 
 def print_explanation(view: OrderView, console: Console) -> None:
@@ -38,7 +39,8 @@ def print_explanation(view: OrderView, console: Console) -> None:
     for name, part in (*_reasons(view), ("Next", _next(view))):
         console.print()
         console.print(Text(name, "bold"))
-        console.print(part)
+        # A command is copied as a whole.
+        console.print(part, soft_wrap=name == CHOICES)
 
 
 def _reasons(view: OrderView) -> Iterator[tuple[str, RenderableType]]:

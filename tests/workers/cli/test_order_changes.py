@@ -136,7 +136,9 @@ def test_a_refund_is_released_by_an_option_of_its_own(orderlane, rows) -> None:
         "INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at, facts)"
         " SELECT id, 'refund_requested', 'review', 'service', now(), '{}' FROM fulfillment_order WHERE order_id = 1"
     )
-    shown = plain(orderlane("order", "show", "1").stdout)
+    printed = orderlane("order", "show", "1").stdout
+    assert "    orderlane order release 1 --code refund_requested --despite-refund --reason R\n" in printed
+    shown = plain(printed)
     assert "end it, wherever its goods are: orderlane order stop 1 --reason R" in shown
     assert "ship it all the same: orderlane order release 1 --code refund_requested" in shown
     for name in ("order", "hold"):
