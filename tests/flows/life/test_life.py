@@ -223,9 +223,9 @@ def test_a_booking_is_known_though_its_order_closes_before_the_recovery(make_hou
     closes_before_the_recovery(life)
     life.invariants_hold()
     life.teardown()
-    assert life.house.rows("SELECT status FROM shipment") == [("booked",)]
-    held = life.house.rows("SELECT code FROM hold WHERE released_at IS NULL ORDER BY code")
-    assert held == [("refund_requested",), ("unwanted_waybill",)]
+    assert life.house.rows("SELECT status FROM shipment") == [("voided",)]
+    assert life.house.rows("SELECT code FROM hold WHERE released_at IS NULL ORDER BY code") == []
+    assert life.house.rows("SELECT state FROM fulfillment_order") == [("closed",)]
 
 
 def test_control_left_alone_its_waybill_lives_and_nobody_knows_it(make_house, monkeypatch):
