@@ -137,9 +137,9 @@ def test_a_refund_asked_after_the_label_keeps_the_package_in_the_house(placed, b
     assert (result.became, result.why.code) == ("refused", "refund_or_change")
     assert "refund_requested" in result.why.facts["holds"]
     assert placed.states() == ["allocated"]
-    # The platform's answer is stored, so the order itself is held as well.
+    # The platform's answer is stored, so the order itself is stopped as well.
     placed.run("normalize")
-    assert placed.holds() == ["refund_requested"]
+    assert placed.holds() == ["stopping"]
     assert bench.became(act, "SF0001") == [("refused", "order_held")]
 
 
@@ -149,7 +149,7 @@ def test_a_refund_asked_after_packing_keeps_the_box_in_the_house(placed, bench):
     placed.platform.refunds.add("1001")
     assert bench.became("hand_over", "SF0001") == [("refused", "refund_or_change")]
     placed.run("normalize")
-    assert (placed.states(), placed.holds()) == (["on_hold"], ["refund_requested"])
+    assert (placed.states(), placed.holds()) == (["on_hold"], ["stopping"])
     assert bench.became("hand_over", "SF0001") == [("refused", "order_held")]
     assert placed.counters() == (10, 0, 2)
 
