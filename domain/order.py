@@ -178,6 +178,7 @@ class Order:
     """One platform order in our words. Texts are tidied; times carry their zone; `paid_at` may be open.
 
     `ship_by`: the latest time at which it must have left; `ship_from`: the earliest at which it may. None: none named.
+    `corrected_from`: digest of the platform's address that a person has corrected; empty: nobody has.
     """
 
     key: OrderKey
@@ -199,6 +200,7 @@ class Order:
     buyer_memo: str = field(default="", repr=False)
     seller_memo: str = field(default="", repr=False)
     seller_flag: int = 0
+    corrected_from: str = ""
 
     @property
     def is_ours(self) -> bool:

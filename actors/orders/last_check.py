@@ -12,6 +12,7 @@ from actors.tools import Tools
 from adapters import registry
 from adapters.ports import ListedChange
 from domain.changes import buyer_changed
+from domain.corrected_addresses import keep_corrected
 from domain.errors import Malformed
 from domain.holds import Finding
 from domain.lines import is_gone, is_ours, with_missing
@@ -67,7 +68,7 @@ class LastCheck:
         if raw.fault:
             raise Malformed(raw.fault, "the platform's answer about the order cannot be read")
         read = registry.platform(key.platform).read_order(raw.body, key.shop)
-        now = keep_skus(one.order, with_missing(one.order, read))
+        now = keep_corrected(one.order, keep_skus(one.order, with_missing(one.order, read)))
         shop = self.tools.directory.shop(key.account)
         listed = ListedChange(key.platform_order_id, now.updated_at)
         await asyncio.to_thread(self.intake.store, shop, "pull", [(listed, raw)])

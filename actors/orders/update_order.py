@@ -9,6 +9,7 @@ import msgspec
 from actors.orders.parts import WAIT_FOR_UPGRADE
 from actors.stops.asking import StopRequest, withdraw
 from domain.changes import OF_THE_RULES, ChangeActions, ChangedPart, change, refund_withdrawn
+from domain.corrected_addresses import keep_corrected
 from domain.holds import PERSON, HoldCode
 from domain.lines import Replan, pieces_by_sku, replan, with_missing
 from domain.listings import keep_skus
@@ -208,7 +209,10 @@ def _load(
     """With what people let pass and what stays so, by fulfillment order."""
     order_ids = [order_id for order_id, _, _ in newer]
     old = load_orders(tx, order_ids)
-    newer = [(order_id, ref, keep_skus(old[order_id], order)) for order_id, ref, order in newer]
+    newer = [
+        (order_id, ref, keep_corrected(old[order_id], keep_skus(old[order_id], order)))
+        for order_id, ref, order in newer
+    ]
     fulfillment = lock_fulfillment_of_orders(tx, order_ids)
     planned, told = load_plans(tx, order_ids)
     waivers = load_waivers(tx, [locked.id for each in fulfillment.values() for locked in each])

@@ -18,6 +18,7 @@ Facts = Mapping[str, Any]
 class Verb(StrEnum):
     """What was done, as audit rows name it."""
 
+    ADDRESS_CORRECTED = "address_corrected"
     BULK_CANCELLED = "bulk_cancelled"
     BULK_CONFIRMED = "bulk_confirmed"
     BULK_DRAFTED = "bulk_drafted"
@@ -41,8 +42,14 @@ class Verb(StrEnum):
     LISTING_UNMAPPED = "listing_unmapped"
     ORDER_ADOPTED = "order_adopted"
     ORDER_BARRED = "order_barred"
+    ORDER_CLOSED = "order_closed"
     ORDER_EXPEDITED = "order_expedited"
     ORDER_HELD = "order_held"
+    ORDER_JOINED = "order_joined"
+    ORDER_RELABELLED = "order_relabelled"
+    ORDER_REROUTED = "order_rerouted"
+    ORDER_SPLIT = "order_split"
+    ORDER_STOPPED = "order_stopped"
     ORDERS_SEARCHED = "orders_searched"
     PACKAGE_ACCEPTED = "package_accepted"
     PACKAGE_HANDED_OVER = "package_handed_over"
@@ -53,7 +60,10 @@ class Verb(StrEnum):
     PURGE_ASKED = "purge_asked"
     STOCK_COUNTED = "stock_counted"
     STOCK_CORRECTED = "stock_corrected"
+    STOP_CONFIRMED = "stop_confirmed"
+    STOP_WITHDRAWN = "stop_withdrawn"
     WAYBILL_ADOPTED = "waybill_adopted"
+    WAYBILL_UNWANTED = "waybill_unwanted"
     WAYBILL_VOIDED = "waybill_voided"
     WRITEBACK_RETRIED = "writeback_retried"
 

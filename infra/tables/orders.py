@@ -73,6 +73,7 @@ def order_row(order: Order) -> Row:
         "zip_code": receiver.zip_code,
         "pii": receiver.pii,
         "merge_token": receiver.merge_token,
+        "corrected_from": order.corrected_from or None,
     }
 
 
@@ -132,6 +133,24 @@ def amend_orders(tx: Connection, orders: Sequence[Row]) -> None:
     tx.execute(ORDERS["amend_receiver"], rows)
 
 
+def correct_receiver(tx: Connection, order_id: int, receiver: Address, corrected_from: str) -> None:
+    """Store the address that a person has corrected. `corrected_from`: digest of what the platform says."""
+    fields = {
+        "name": receiver.name,
+        "phone": receiver.phone,
+        "province": receiver.province,
+        "city": receiver.city,
+        "district": receiver.district,
+        "town": receiver.town,
+        "detail": receiver.detail,
+        "zip_code": receiver.zip_code,
+        "pii": receiver.pii,
+        "merge_token": receiver.merge_token,
+    }
+    row = {"id": order_id, **fields, "corrected_from": corrected_from}
+    tx.execute(ORDERS["amend_receiver"], {"orders": rows_json([row])})
+
+
 def amend_lines(tx: Connection, lines: Iterable[Row]) -> None:
     """Store what platforms changed of lines, given as `line_rows` with the order's `id`; new lines are added."""
     tx.execute(ORDERS["amend_lines"], {"lines": rows_json(lines)})
@@ -173,6 +192,7 @@ def _order(row: tuple[Any, ...], lines: Iterable[tuple[Any, ...]]) -> Order:
         buyer_memo=buyer_memo,
         seller_memo=seller_memo,
         seller_flag=seller_flag,
+        corrected_from=row[38] or "",
     )
 
 

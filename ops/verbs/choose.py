@@ -14,6 +14,7 @@ from infra.tables.letters import LetterFilter, of_one_cause
 from infra.tables.order_list import OrderFilter, choose_orders
 from infra.tables.pool import Database
 from infra.tables.take_over import KeptOutFilter, find_kept_out
+from infra.tables.voiding import packages_named as find_packages_named
 from infra.tables.writebacks import Selection
 from ops.verbs.bulk_acts import NamedItem
 from ops.views.looking import looking
@@ -129,6 +130,29 @@ def letters_of(db: Database, wanted: LetterFilter) -> list[NamedItem]:
         raise Refused("filter_empty")
     with looking(db) as tx:
         return _all(open_letters(tx, of_one_cause(tx, wanted), ITEMS_MAX + 1))
+
+
+def packages_named(db: Database, named: Named) -> list[NamedItem]:
+    """The package that each waybill or reference means; others with ``package_unknown`` or ``package_ambiguous``."""
+    _bounded(named)
+    with looking(db) as tx:
+        found = find_packages_named(tx, sorted({name for _, name in named}))
+    return [_package(line, found.get(name, [])) for line, name in named]
+
+
+def package_named(db: Database, name: str) -> int:
+    """The one package that a waybill or reference means. Raises Refused as `packages_named` says."""
+    with looking(db) as tx:
+        meant = find_packages_named(tx, [name]).get(name, [])
+    if len(meant) != 1:
+        raise Refused("package_ambiguous" if meant else "package_unknown", facts={"name": name})
+    return meant[0]
+
+
+def _package(line: int, meant: Sequence[int]) -> NamedItem:
+    if len(meant) == 1:
+        return NamedItem(line, meant[0])
+    return NamedItem(line, None, "package_ambiguous" if meant else "package_unknown")
 
 
 def write_backs_of(db: Database, orders: Iterable[NamedItem]) -> list[NamedItem]:

@@ -5,18 +5,21 @@ from dataclasses import dataclass
 
 from actors.orders.listings import leave_out_unmapped
 from actors.stops.asking import stop_work
-from domain.errors import Conflict
+from domain.errors import Conflict, FulfilmentError
 from domain.holds import MANUAL_CODES, OUTCOME_UNKNOWN, HoldCode
+from domain.order_changes import may_release
 from domain.states import Cause, State
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on, holding_codes
 from infra.engine.write_outcomes import add_work
 from infra.queue.keys import BellKey
 from infra.tables.audit import Verb
+from infra.tables.bulk_acts import foresee_release
 from infra.tables.fulfillment import admit_locations
 from infra.tables.holds import fulfillment_with_hold, last_release, open_holds, release_hold
 from infra.tables.letters import open_letters_of
 from infra.tables.listings import lock_order
+from infra.tables.order_parts import changed_by_buyer, held_parts, load_parts
 from infra.tables.orders import Locked, lock_fulfillment
 from infra.tables.placements import ask_about_documents, give_up_placement
 from infra.tables.pool import Connection, Database
@@ -50,18 +53,22 @@ class ReleaseResult:
     left_out: tuple[str, ...] = ()
 
 
-def release(db: Database, order_id: int, code: HoldCode, author: Author) -> ReleaseResult:
-    """Release one hold of an order.
+def release(
+    db: Database, order_id: int, code: HoldCode, author: Author, *, despite_refund: bool = False
+) -> ReleaseResult:
+    """Release one hold of an order. `despite_refund`: ship it though a refund is asked for, or the trade is closed.
 
     Lines without a SKU are left out for this order when `sku_unmapped` is released. Raises Conflict ``hold_not_open``
-    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, ``stop_open`` for that of
-    a stop that has not ended, and ``nothing_left`` where no line has a SKU.
+    when it is not there (any more), ``letter_open`` for the hold that an open dead letter is, ``nothing_left`` where
+    no line has a SKU, and as `domain.order_changes.may_release` does where another act than a release is needed.
     """
     with change(db, author) as made:
-        return release_in(made, order_id, code, author)
+        return release_in(made, order_id, code, author, despite_refund=despite_refund)
 
 
-def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> ReleaseResult:
+def release_in(
+    made: Change, order_id: int, code: HoldCode, author: Author, *, despite_refund: bool = False
+) -> ReleaseResult:
     """As `release`, in the caller's change, which must not have locked any row of the order before."""
     tx = made.tx
     if code is HoldCode.SKU_UNMAPPED:
@@ -69,6 +76,7 @@ def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> R
     ids = fulfillment_with_hold(tx, order_id, code)
     # Locked before the decision: the second of two people waits here and then finds no hold.
     locked = lock_fulfillment(tx, ids)
+    _check(tx, order_id, code, {one.id for one in locked}, despite_refund=despite_refund)
     before = codes_of(tx, ids)
     released = [one for one in (_release(tx, each, code, author) for each in locked) if one is not None]
     if not released:
@@ -79,8 +87,33 @@ def release_in(made: Change, order_id: int, code: HoldCode, author: Author) -> R
         {"state": locked[0].state, "holds": before},
         {"state": released[0].state, "holds": codes_of(tx, ids)},
         code=code,
+        **({"despite_refund": True} if despite_refund else {}),
     )
     return released[0]
+
+
+def foresee(tx: Connection, order_ids: Sequence[int], code: HoldCode, *, despite_refund: bool) -> dict[int, str]:
+    """What a release would end with, by order: ``released``, or the code of the refusal. Changes nothing."""
+    found = foresee_release(tx, order_ids, code)
+    open_ones = [id_ for id_, would in found.items() if would == "released"]
+    parts, held = load_parts(tx, open_ones), held_parts(tx, open_ones, code)
+    changed = changed_by_buyer(tx, open_ones)
+    for id_ in open_ones:
+        mine = [one for one in parts.get(id_, ()) if one.id in held]
+        try:
+            may_release(code, mine, sorted(changed.get(id_, ())), despite_refund=despite_refund)
+        except FulfilmentError as error:
+            found[id_] = error.code
+    return found
+
+
+def _check(tx: Connection, order_id: int, code: HoldCode, ids: set[int], *, despite_refund: bool) -> None:
+    """Raises where the release would ship what the hold is about; where it is not open, that is told instead."""
+    if not ids:
+        return
+    parts = [one for one in load_parts(tx, [order_id]).get(order_id, ()) if one.id in ids]
+    changed = changed_by_buyer(tx, [order_id]).get(order_id, frozenset())
+    may_release(code, parts, sorted(changed), despite_refund=despite_refund)
 
 
 def codes_of(tx: Connection, ids: Sequence[int]) -> list[str]:

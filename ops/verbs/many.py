@@ -19,7 +19,6 @@ from infra.tables.bulk_acts import (
     foresee_hold,
     foresee_hold_change,
     foresee_put_back,
-    foresee_release,
 )
 from infra.tables.cases import foresee_case_change
 from infra.tables.pool import Connection, Database
@@ -29,8 +28,9 @@ from ops.verbs.cases import assign_cases_in, close_cases_in
 from ops.verbs.change import Change
 from ops.verbs.expedite import choose_order_lane, move_work
 from ops.verbs.hold_orders import assign_in, hold_in, snooze_in
-from ops.verbs.holds import release_in
+from ops.verbs.holds import foresee, release_in
 from ops.verbs.letters import discard_in
+from ops.verbs.many_changes import CHANGES
 from ops.verbs.writeback_retry import clear_the_way, put_back
 from ops.views.looking import looking
 from ops.views.writebacks import open_writebacks
@@ -79,17 +79,18 @@ class _Plain:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseHold(_Plain):
-    """`code`: of the hold."""
+    """`code`: of the hold; `despite_refund`: also where a refund is asked for."""
 
     name: str = "order.release"
     subject: str = "order"
     done: str = "released"
 
     def foresee(self, tx: Connection, ids: Sequence[int], params: Params) -> dict[int, str]:
-        return foresee_release(tx, ids, params["code"])
+        return foresee(tx, ids, HoldCode(params["code"]), despite_refund=params.get("despite_refund", False))
 
     def act(self, made: Change, id_: int, params: Params, author: Author, _: object) -> dict[str, Any]:
-        released = release_in(made, id_, HoldCode(params["code"]), author)
+        despite_refund = params.get("despite_refund", False)
+        released = release_in(made, id_, HoldCode(params["code"]), author, despite_refund=despite_refund)
         return {"state": released.state, "still_held_by": list(released.still_held_by), "due": list(released.due)}
 
 
@@ -256,6 +257,7 @@ VERBS: Mapping[str, BulkVerb] = {
         CloseCase("case.close", "closed", "case"),
         DiscardLetter(),
         RetryWriteBack(),
+        *CHANGES,
     )
 }
 

@@ -14,10 +14,12 @@ from infra.process.steps import STEPS
 from infra.tables.answers import answers_of
 from infra.tables.inspect import OrderQuery, SubjectQuery, read_of_subjects, read_part, read_part_by_column
 from infra.tables.pool import Connection, Database
+from infra.tables.stops import stops_of_orders
 from infra.tables.watch import WatchDecision, decision_of
 from ops.views.looking import looking
 from ops.views.masking import mask_name, mask_phone
 from ops.views.timeline import Case, Event, ShownHold, timeline
+from ops.views.ways_out import StopView, stop_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,7 @@ class OrderView:
     `ship_from`: no package gets a label before it; None: as soon as it can be.
 
     `raw_answers`: how many answers of the other side are kept with the order, which are not part of this. `watched`:
-    what would have been done with an order of a watched shop.
+    what would have been done with an order of a watched shop. `stops`: the newest of each part that has one.
     """
 
     id: int
@@ -248,6 +250,7 @@ class OrderView:
     timeline: tuple[Event, ...]
     raw_answers: int = 0
     watched: WatchDecision | None = None
+    stops: tuple[StopView, ...] = ()
 
     @property
     def open_holds(self) -> tuple[ShownHold, ...]:
@@ -278,6 +281,7 @@ def view_order(db: Database, order_id: int) -> OrderView:
             work=read_of_subjects(tx, SubjectQuery.WORK, pairs, WorkView),
             timeline=timeline(payloads, read_part_by_column(tx, OrderQuery.EVENTS, order_id), holds, cases),
             watched=decision_of(tx, order_id),
+            stops=stop_views(fulfillment, stops_of_orders(tx, [order_id])),
         )
 
 

@@ -16,6 +16,8 @@ from ops.verbs.change import change
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
 from ops.verbs.many import VERBS
+from ops.verbs.many_changes import CHANGES
+from ops.verbs.stop_orders import stop
 from ops.views.bulk_acts import look
 from tests.actors.ended import CASE, ENDED, LETTER
 
@@ -23,6 +25,14 @@ LI = Author("li", "the warehouse is being counted")
 WANG = Author("wang", "", Role.ADMIN, ActSource.CONSOLE)
 HOLD, RELEASE, EXPEDITE = VERBS["order.hold"], VERBS["order.release"], VERBS["order.expedite"]
 MANUAL = {"code": "manual"}
+CHANGES_UNDER_WAY = {one.name for one in CHANGES}
+# A second part of an order, with half of a line of two pieces.
+SECOND_PART = """
+WITH sold AS (UPDATE order_line SET quantity = 2, planned = 2 WHERE order_id = %s RETURNING order_id, line_id),
+part AS (INSERT INTO fulfillment_order (order_id, number, state, lane) VALUES (%s, 2, 'paid', 'bulk') RETURNING id)
+INSERT INTO fulfillment_line (fulfillment_order_id, order_id, line_id, quantity)
+SELECT part.id, sold.order_id, sold.line_id, 1 FROM sold, part
+"""
 
 
 @pytest.fixture
@@ -362,6 +372,19 @@ def test_a_verb_of_a_newer_version_is_left_to_it(five, monkeypatch):
     assert look(five.db, bulk.id).items == {"waiting": 5}
 
 
+def prepared_for_change(merchant, verb):
+    """As `prepared_for`, of the changes of orders under way."""
+    first = ids(merchant)[0]
+    if verb in {"order.relabel", "order.reroute", "package.void"}:
+        merchant.flow("label")
+    if verb == "order.unsplit":
+        merchant.rows(SECOND_PART, first, first)
+    if verb == "package.void":
+        stop(merchant.db, first, LI)
+        return {}, merchant.one("SELECT min(id) FROM package")
+    return {}, first
+
+
 def prepared_for(merchant, verb):
     """What makes the verb able to act on the first order, its parameters, and the item."""
     first = ids(merchant)[0]
@@ -391,7 +414,8 @@ def prepared_for(merchant, verb):
 @pytest.mark.parametrize("name", VERBS)
 def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, name):
     verb = VERBS[name]
-    params, subject = prepared_for(five, name)
+    prepare = prepared_for_change if name in CHANGES_UNDER_WAY else prepared_for
+    params, subject = prepare(five, name)
     for is_first in (True, False):
         if not is_first and name in {"order.expedite", "hold.assign", "hold.snooze"}:
             five.rows("UPDATE hold SET released_at = now(), released_by = 'x'")
@@ -400,6 +424,8 @@ def test_each_verb_foresees_what_it_does_once_and_what_it_refuses_then(five, nam
             five.rows("UPDATE order_case SET closed_at = now(), closed_by = 'x'")
         if not is_first and name == "writeback.retry":
             five.run("writeback")
+        if not is_first and name == "package.void":
+            five.run("void")
         bulk = make(five, verb, params, [subject])
         [(foreseen, _)] = bulk.foreseen.items()
         assert (foreseen == verb.done) is is_first, bulk.foreseen

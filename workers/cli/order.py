@@ -1,4 +1,4 @@
-"""``orderlane order``: list, find and show orders, hold and release them, and change their lane."""
+"""``orderlane order``: list, find and show orders, hold and release them, stop and change them."""
 
 import click
 
@@ -6,7 +6,7 @@ from infra.config.settings import read_settings
 from infra.tables.inspect import Match
 from infra.tables.pool import Database
 from infra.telemetry.log import configure
-from ops.faces.terminal.order import order_tree, print_matches, print_order, print_raw
+from ops.faces.terminal.order import order_tree, print_explanation, print_matches, print_order, print_raw
 from ops.views.find import find, why_missing
 from ops.views.order import raw_answers, view_order
 from workers.cli.exits import Exit
@@ -20,6 +20,8 @@ from workers.cli.stores import open_database
     epilog="\b\nExample:  orderlane order show 2206140048812637",
     lazy={
         "adopt": "workers.cli.adopt:adopt",
+        "close": "workers.cli.order_change:close_command",
+        "correct-address": "workers.cli.order_divide:correct_address_command",
         "due": "workers.cli.due:due",
         "expedite": "workers.cli.order_act:expedite",
         "find": "workers.cli.order_list:find_command",
@@ -27,10 +29,33 @@ from workers.cli.stores import open_database
         "kept-out": "workers.cli.adopt:kept_out",
         "list": "workers.cli.order_list:list_command",
         "release": "workers.cli.order_act:release",
+        "relabel": "workers.cli.order_change:relabel_command",
+        "reroute": "workers.cli.order_change:reroute_command",
+        "split": "workers.cli.order_divide:split_command",
+        "stop": "workers.cli.order_change:stop_command",
+        "unsplit": "workers.cli.order_divide:unsplit_command",
     },
 )
 def order() -> None:
-    """List, find and show orders, hold and release them, and change their lane."""
+    """List, find and show orders, hold and release them, stop and change them, and change their lane."""
+
+
+@order.command(
+    epilog="\b\nExample:  orderlane order explain 2206140048812637",
+)
+@click.argument("order_id", metavar="ID")
+@click.pass_context
+def explain(ctx: click.Context, order_id: str) -> None:
+    """Say why an order is where it is, who must act, and what would move it on, with the commands for that.
+
+    The short form of `order show`, which takes the same ids and exits the same.
+    """
+    configure(level="error")
+    with open_database(read_settings()) as db:
+        match = one_match(db, order_id)
+        if match is None:
+            ctx.exit(Exit.USAGE)
+        print_explanation(view_order(db, match.id), console())
 
 
 @order.command(

@@ -1,10 +1,8 @@
 """Acting on orders: ``orderlane order hold``, ``release`` and ``expedite``, for one or many."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 
@@ -15,34 +13,18 @@ from infra.engine.author import Author
 from infra.tables.order_list import OrderFilter
 from infra.tables.pool import Database
 from ops.faces.terminal.acts import expedite_in_words, hold_in_words, release_in_words
-from ops.verbs.choose import orders_named, orders_of
 from ops.verbs.expedite import ExpediteResult, expedite_unread
 from ops.verbs.expedite import expedite as change_lane
 from ops.verbs.hold_orders import hold as hold_order
 from ops.verbs.holds import release as release_hold
 from workers.cli.exits import Exit
-from workers.cli.many import Many, act_on_many, many_options, one_way
+from workers.cli.many import Many, many_options
 from workers.cli.options import Coming, author_option
 from workers.cli.order import one_match
 from workers.cli.order_filter import order_filter_beside_lane
+from workers.cli.order_targets import OrderTargets, act_on_orders
 from workers.cli.output import say, say_json
 from workers.cli.stores import open_database, quiet_settings
-
-
-@dataclass(frozen=True, slots=True)
-class _Targets:
-    """The orders that a command was told to act on."""
-
-    ids: Sequence[str]
-    wanted: OrderFilter
-    many: Many
-
-    @property
-    def is_one(self) -> bool:
-        return len(self.ids) == 1 and not self.many.is_asked and self.wanted.is_empty
-
-    def check(self) -> None:
-        one_way(self.ids, self.many, is_filtered=not self.wanted.is_empty, what="which orders")
 
 
 @click.command(
@@ -91,14 +73,14 @@ def hold(
     filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an order that already has
     this hold, has left, or has ended.
     """
-    asked = _Targets(ids, wanted, many)
+    asked = OrderTargets(ids, wanted, many)
     asked.check()
     if whose is not None and not whose.strip():
         raise click.BadParameter("say who", param_hint="--to")
     with open_database(quiet_settings()) as db:
         if not asked.is_one:
             params = {"code": code, "owner": whose, "due_at": due_at.isoformat() if due_at else None}
-            _act_on_many(ctx, db, "order.hold", params, asked=asked, author=author, as_json=as_json)
+            act_on_orders(ctx, db, "order.hold", params, asked=asked, author=author, as_json=as_json)
         match = one_match(db, ids[0])
         if match is None:
             ctx.exit(Exit.USAGE)
@@ -115,6 +97,9 @@ def hold(
 )
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--code", required=True, type=click.Choice([str(code) for code in HoldCode]), help="The hold's code.")
+@click.option(
+    "--despite-refund", is_flag=True, help="Ship it though the buyer wants the money back, or the trade is closed."
+)
 @order_filter_beside_lane
 @many_options
 @author_option
@@ -125,6 +110,7 @@ def release(
     ids: Sequence[str],
     code: str,
     *,
+    despite_refund: bool,
     wanted: OrderFilter,
     many: Many,
     author: Author,
@@ -132,20 +118,24 @@ def release(
 ) -> None:
     """Release a hold of an order; after its last hold the order continues from the interrupted state.
 
+    A release never ships what the hold is about. A refund needs --despite-refund; `order stop ID --withdraw` ends
+    `stopping`, `package void` ends `unwanted_waybill`, and `order relabel` replaces a label to a former address.
     No step holds the order again for the released fact; another fact, such as another refund, does. Stock is reserved
     again. Lines without a SKU are left out for this order when sku_unmapped is released; `sku map` names one instead.
     One ID acts at once. Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`.
-    Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, or no line has a SKU.
+    Exits with 3 if other holds remain, and 5 if the hold is not there, has an open dead letter, no line has a SKU, or
+    another act is needed.
     """
-    asked = _Targets(ids, wanted, many)
+    asked = OrderTargets(ids, wanted, many)
     asked.check()
     with open_database(quiet_settings()) as db:
         if not asked.is_one:
-            _act_on_many(ctx, db, "order.release", {"code": code}, asked=asked, author=author, as_json=as_json)
+            params = {"code": code, "despite_refund": despite_refund}
+            act_on_orders(ctx, db, "order.release", params, asked=asked, author=author, as_json=as_json)
         match = one_match(db, ids[0])
         if match is None:
             ctx.exit(Exit.USAGE)
-        released = release_hold(db, match.id, HoldCode(code), author)
+        released = release_hold(db, match.id, HoldCode(code), author, despite_refund=despite_refund)
     if as_json:
         say_json(released)
     else:
@@ -187,11 +177,11 @@ def expedite(
     Several, a file or a filter become a bulk act: a draft with a preview, done by `bulk confirm`. Exits with 5 for an
     order that has ended.
     """
-    asked = _Targets(ids, wanted, many)
+    asked = OrderTargets(ids, wanted, many)
     asked.check()
     with open_database(quiet_settings()) as db:
         if not asked.is_one:
-            _act_on_many(ctx, db, "order.expedite", {"lane": to_lane}, asked=asked, author=author, as_json=as_json)
+            act_on_orders(ctx, db, "order.expedite", {"lane": to_lane}, asked=asked, author=author, as_json=as_json)
         expedited = _expedite(db, ids[0], Lane(to_lane), author)
         if expedited is None:
             ctx.exit(Exit.USAGE)
@@ -199,21 +189,6 @@ def expedite(
         say_json(expedited)
     else:
         say(expedite_in_words(expedited))
-
-
-def _act_on_many(
-    ctx: click.Context,
-    db: Database,
-    verb: str,
-    params: Mapping[str, Any],
-    *,
-    asked: _Targets,
-    author: Author,
-    as_json: bool,
-) -> None:
-    items = orders_of(db, asked.wanted) if not asked.wanted.is_empty else orders_named(db, asked.many.names(asked.ids))
-    chosen = asked.many.chosen(asked.ids, asked.wanted.asked())
-    act_on_many(ctx, db, verb, params, items, chosen=chosen, author=author, many=asked.many, as_json=as_json)
 
 
 def _expedite(db: Database, order_id: str, lane: Lane, author: Author) -> ExpediteResult | None:

@@ -1,4 +1,4 @@
-"""``orderlane package``: what people did to packages."""
+"""``orderlane package``: what people did to packages, what came back, and waybills that nobody wants."""
 
 import functools
 import re
@@ -13,16 +13,20 @@ from actors.tools import Tools
 from domain.returns import Back, CountedLine
 from infra.engine.author import Author
 from infra.engine.remote import RemoteRunner
+from ops.faces.terminal.changes import voided_in_words
 from ops.faces.terminal.picks import scan_in_words, scan_tree
-from ops.verbs.choose import Named
+from ops.verbs.choose import Named, package_named, packages_named
 from ops.verbs.packing import Became, PackageAct, PackingBench, ScanResult
 from ops.verbs.receiving import PieceCount, ReceivingDesk
+from ops.verbs.void_packages import preview_void
+from ops.verbs.void_packages import void as void_package
 from workers.cli.exits import Exit
-from workers.cli.many import FILE, Many
-from workers.cli.options import optional_author
+from workers.cli.many import FILE, Many, act_on_many, many_options, one_way
+from workers.cli.options import author_option, optional_author
+from workers.cli.order_change import DRY_RUN
 from workers.cli.output import json_option, say, say_json
 from workers.cli.own_worker import worker_in_command
-from workers.cli.stores import quiet_settings
+from workers.cli.stores import open_database, quiet_settings
 from workers.wiring import Runtime
 
 _COUNTED = re.compile(r"(?P<sku>[^=\s]{1,128})=(?P<sellable>[0-9]{1,7})(?::(?P<damaged>[0-9]{1,7}))?", re.ASCII)
@@ -53,7 +57,7 @@ def _scan_options(command: Callable[..., object]) -> Callable[..., object]:
 
 @click.group(epilog="\b\nExample:  orderlane package pack SF1400000000000")
 def package() -> None:
-    """Say what was done to packages at a location of kind `own`, and what came back to any location.
+    """What was done to packages at a location of kind `own`, what came back anywhere, and waybills that nobody wants.
 
     A package is named by its waybill, by its reference, or by the reference of its document for all packages of that.
     Repeating is harmless, and nothing moves back.
@@ -180,6 +184,56 @@ def receive(
         tools = _tools(runtime)
         results = ReceivingDesk(tools=tools, author=author, count=count, location=location).receive(named)
     _show(ctx, PackageAct.RECEIVE, results, as_json=as_json)
+
+
+@package.command(
+    epilog="\b\nExample:  orderlane package void SF1400000000000 --reason 'the order is stopped'\n"
+    "          orderlane package void SF1400000000000 --at-courier --reason 'cancelled by phone'"
+)
+@click.argument("names", metavar="[WAYBILL]...", nargs=-1)
+@click.option("--at-courier", is_flag=True, help="It is cancelled there already, by hand: record that.")
+@DRY_RUN
+@many_options
+@author_option
+@json_option
+@click.pass_context
+def void(
+    ctx: click.Context,
+    *,
+    names: Sequence[str],
+    at_courier: bool,
+    dry_run: bool,
+    many: Many,
+    author: Author,
+    as_json: bool,
+) -> None:
+    """Cancel waybills that nobody wants at their courier, also where it has refused before.
+
+    A package is named by its waybill or reference; no parcel that has left is cancelled. One acts at once; several or a
+    file become a bulk act. Exits with 5 where the order still ships with the waybill (`order relabel`, `order stop`),
+    where it is cancelled already, or has left.
+    """
+    one_way(names, many, is_filtered=False, what="which packages")
+    is_one = len(names) == 1 and not many.is_asked
+    if dry_run and not is_one:
+        raise click.UsageError("several are always a draft first, which changes nothing: leave --dry-run out")
+    with open_database(quiet_settings()) as db:
+        if not is_one:
+            items = packages_named(db, many.names(names))
+            chosen, params = many.chosen(names, {}), {"is_settled": at_courier}
+            act_on_many(
+                ctx, db, "package.void", params, items, chosen=chosen, author=author, many=many, as_json=as_json
+            )
+        id_ = package_named(db, names[0].strip())
+        done = (
+            preview_void(db, id_, is_settled=at_courier)
+            if dry_run
+            else void_package(db, id_, author, is_settled=at_courier)
+        )
+    if as_json:
+        say_json(done)
+    else:
+        say(voided_in_words(done, is_done=not dry_run))
 
 
 def _tools(runtime: Runtime) -> Tools:

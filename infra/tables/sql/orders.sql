@@ -92,10 +92,11 @@ WHERE o.id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id 
 -- name: amend_receiver
 UPDATE receiver AS c
 SET name = r.name, phone = r.phone, province = r.province, city = r.city, district = r.district, town = r.town,
-    detail = r.detail, zip_code = r.zip_code, pii = r.pii, merge_token = r.merge_token
+    detail = r.detail, zip_code = r.zip_code, pii = r.pii, merge_token = r.merge_token,
+    corrected_from = r.corrected_from
 FROM json_to_recordset(%(orders)s::json) AS r(
     id bigint, name text, phone text, province text, city text, district text, town text, detail text,
-    zip_code text, pii text, merge_token text)
+    zip_code text, pii text, merge_token text, corrected_from text)
 WHERE c.order_id = r.id AND NOT EXISTS (SELECT 1 FROM tombstone AS t WHERE t.order_id = c.order_id);
 
 -- name: amend_lines
@@ -134,7 +135,7 @@ SELECT o.id, o.platform, o.shop, o.platform_order_id, o.platform_state, o.order_
        o.balance_open, o.platform_hold, o.placed_at, o.changed_at, o.paid_at, o.ship_by, o.buyer_id, o.buyer_memo,
        o.seller_memo, o.seller_flag,
        c.name, c.phone, c.province, c.city, c.district, c.town, c.detail, c.zip_code, c.pii, c.merge_token,
-       o.services_minor, o.fees_minor, o.ship_from
+       o.services_minor, o.fees_minor, o.ship_from, c.corrected_from
 FROM orders AS o JOIN receiver AS c ON c.order_id = o.id
 WHERE o.id = ANY(%(ids)s);
 

@@ -89,7 +89,7 @@ ON CONFLICT (shop, platform_order_id, platform) DO NOTHING;
 -- name: forget_receivers
 UPDATE receiver
 SET name = '', phone = '', province = '', city = '', district = '', town = '', detail = '', zip_code = '',
-    merge_token = '', pii = 'absent'
+    merge_token = '', pii = 'absent', corrected_from = NULL
 WHERE order_id = ANY(%(ids)s)
 RETURNING order_id;
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from domain.cases import CASES
 from domain.holds import HOLDS
 from domain.retention import MEANING
+from ops.faces.terminal.change_words import CHANGES
 
 _WHY = {
     "step_done": "{step} is done already",
@@ -192,7 +193,6 @@ _REFUSAL = {
     "id_rounded": "a spreadsheet has rounded the {what} ({text}): format its column as text",
     "letter_closed": "dead letter {letter}: {ending}",
     "letter_not_discarded": "dead letter {letter}: {ending}; only a discarded one reopens",
-    "stop_open": "the stop of order {order} has not ended: withdraw the stop instead",
     "letter_open": "dead letter {letters} caused this hold: replay or discard the letter",
     "letter_unknown": "there is no dead letter {letter}",
     "listing_not_mapped": "{listing} is not in the map",
@@ -395,6 +395,7 @@ ENGLISH: Mapping[str, str] = {
     **_of_kind("parcel", _PARCEL),
     **_of_kind("fact", _FACT),
     **_of_kind("phrase", _PHRASE),
+    **{key: said for kind, templates in CHANGES.items() for key, said in _of_kind(kind, templates).items()},
     **_of_kind("hold", {code: rule.meaning for code, rule in HOLDS.items()}),
     **_of_kind("case", {code: rule.meaning for code, rule in CASES.items()}),
     **_of_kind("retention", {str(kind): meaning for kind, meaning in MEANING.items()}),

@@ -12,6 +12,7 @@ from rich.text import Text
 from domain.order import FulfilledBy
 from domain.take_over import KEPT_OUT
 from infra.tables.inspect import Match
+from ops.faces.terminal.explain import CHOICES, stop_parts
 from ops.faces.terminal.kept_out import decision_in_words, why_kept_out
 from ops.faces.terminal.words import WORDS, cause_in_words
 from ops.views.order import DeadLetterView, GapView, OrderView, PackageView, RawAnswer, ShipmentView, UnreadableScan
@@ -28,7 +29,28 @@ def print_order(view: OrderView, console: Console) -> None:
     for name, part in _parts(view):
         console.print()
         console.print(Text(name, "bold"))
-        console.print(part)
+        # A command is copied as a whole.
+        console.print(part, soft_wrap=name == CHOICES)
+
+
+def print_explanation(view: OrderView, console: Console) -> None:
+    """Why an order is where it is, and what would move it on: the parts of `print_order` that say so."""
+    console.print(_title(view), soft_wrap=True)
+    for name, part in (*_reasons(view), ("Next", _next(view))):
+        console.print()
+        console.print(Text(name, "bold"))
+        # A command is copied as a whole.
+        console.print(part, soft_wrap=name == CHOICES)
+
+
+def _reasons(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
+    if view.open_holds:
+        yield "Held", _holds(view)
+    yield from stop_parts(view)
+    if view.dead_letters:
+        yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
+    if view.cases:
+        yield "Cases", _cases(view)
 
 
 def order_tree(view: OrderView) -> dict[str, Any]:
@@ -111,12 +133,7 @@ def _facts(view: OrderView) -> Table:
 
 
 def _parts(view: OrderView) -> Iterator[tuple[str, RenderableType]]:
-    if view.open_holds:
-        yield "Held", _holds(view)
-    if view.dead_letters:
-        yield "Dead letters", Group(*(_letter(letter, view.seen_at) for letter in view.dead_letters))
-    if view.cases:
-        yield "Cases", _cases(view)
+    yield from _reasons(view)
     if view.gaps:
         yield "Not fetched", Group(*(_gap(gap, view.seen_at) for gap in view.gaps))
     if any(one.closed_reason in KEPT_OUT for one in view.fulfillment):

@@ -82,7 +82,8 @@ def breaches(merchant):
 
 
 def release_hold(merchant, code):
-    return release(merchant.db, merchant.one("SELECT id FROM orders"), code, LI)
+    order_id, is_refund = merchant.one("SELECT id FROM orders"), code is HoldCode.REFUND_REQUESTED
+    return release(merchant.db, order_id, code, LI, despite_refund=is_refund)
 
 
 def sums(merchant):

@@ -73,7 +73,7 @@ class Operators:
                 self.witness.let_pass.add(tid)
         # The hold that an open letter is cannot be released; and it may have been released with another.
         with suppress(Conflict):
-            release(self.db, order_id, HoldCode(code), LI)
+            release(self.db, order_id, HoldCode(code), LI, despite_refund=True)
 
     def settle_letter(self, which, how):
         ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL ORDER BY id")]

@@ -11,19 +11,23 @@ from domain import errors
 from domain.cases import CaseKind
 from domain.dead_letters import NoReplay
 from domain.holds import HoldCode
+from domain.order_changes import PlannedAct
 from domain.own_scans import WhyNot
 from domain.retention import Kind
+from domain.stops import RungKind, StopCode, StopStatus
 from infra.tables.letters import Ending
 from ops.faces.terminal.catalogue import ENGLISH
 from ops.faces.terminal.words import placeholders
 from ops.verbs.packing import Became, PackageAct
 from ops.verbs.reconcile import WRITEBACK_DUE, ReconcileOutcome
+from ops.verbs.void_packages import VoidRefusal
 from ops.verbs.writeback_retry import ANOTHER_WAYBILL, UNEXPECTED, PlatformAnswer
 from ops.views.due import NextMover
 from ops.views.erasures import InTheWay
 from ops.views.gates import GateState
 from ops.views.letters import ForeseenTry
 from ops.views.order_list import WaitsFor as ListedWaitsFor
+from ops.views.ways_out import PointOfNoReturn
 
 KINDS = {
     "why": [*NoReplay, *Ending, WRITEBACK_DUE, ANOTHER_WAYBILL, UNEXPECTED, "at_location"],
@@ -37,10 +41,23 @@ KINDS = {
     "scanned": [*PackageAct, Became.UNCHANGED, Became.REFUSED, Became.UNANSWERED],
     "why_not": WhyNot,
     "hold": HoldCode,
+    "stop_act": PlannedAct,
+    "stop_why": StopCode,
+    "no_return": PointOfNoReturn,
+    "stop_end": [one for one in StopStatus if one is not StopStatus.ASKED],
+    "stop_rung": ["", *(one for one in RungKind if one is not RungKind.END)],
+    "stop_actor": ["", *(one for one in RungKind if one is not RungKind.END)],
     "case": CaseKind,
     "retention": Kind,
 }
-ROOMS = ("domain/dead_letters.py", "infra/tables/letters.py", "infra/sweeper/bulk_replay.py", "ops")
+ROOMS = (
+    "domain/corrected_addresses.py",
+    "domain/dead_letters.py",
+    "domain/order_changes.py",
+    "infra/tables/letters.py",
+    "infra/sweeper/bulk_replay.py",
+    "ops",
+)
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
 # Facts that `Words` itself makes of others.
 MADE = {"in_the_way"}
@@ -110,6 +127,23 @@ def _modules(place):
     return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
+def _facts_of_call(scope, call):
+    """The codes that a call of an error, or of a helper that makes one, names, each with the facts that it gives."""
+    named = {key.arg for key in call.keywords}
+    match call.func.id:
+        case "_unreadable":
+            yield "file_unreadable", named
+        case "_not_open":
+            yield from ((code, {"letter", "ending"}) for code in _codes(call.args[0]))
+        case "_refusal" | "_some":
+            codes = chain.from_iterable(_codes(one) for one in call.args[1:])
+            yield from ((code, {"order", "states"} | named) for code in codes)
+        case name if name in ERRORS | {"Reason"}:
+            given = [key.value for key in call.keywords if key.arg == "facts"] + call.args[1:2]
+            facts = {name for each in given for name in _literal_names(scope, each)}
+            yield from ((code, facts) for code in _codes(call.args[0]))
+
+
 def produced(root):
     """The facts of each code, as the sources make them; for a helper's codes, what its callers add."""
     facts = defaultdict(set)
@@ -119,17 +153,11 @@ def produced(root):
     for path in paths:
         for scope in _functions(ast.parse(path.read_text())):
             for call in ast.walk(scope):
-                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or not call.args:
-                    continue
-                given = [key.value for key in call.keywords if key.arg == "facts"] + call.args[1:2]
-                if call.func.id in ERRORS | {"Reason"}:
-                    for code in _codes(call.args[0]):
-                        facts[code] |= {name for each in given for name in _literal_names(scope, each)}
-                elif call.func.id == "_unreadable":
-                    facts["file_unreadable"] |= {key.arg for key in call.keywords}
-                elif call.func.id == "_not_open":
-                    for code in _codes(call.args[0]):
-                        facts[code] |= {"letter", "ending"}
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.args:
+                    for code, given in _facts_of_call(scope, call):
+                        facts[code] |= given
+    for refusal in VoidRefusal:
+        facts[refusal] |= {"order", "package", "waybill", "courier"}
     return facts
 
 
