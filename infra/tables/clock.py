@@ -23,6 +23,7 @@ _RUNNING = {
     ClockName.FIRST_SCAN: CLOCK["running_first_scan"],
     ClockName.NO_MOVEMENT: CLOCK["running_no_movement"],
     ClockName.DELIVERY: CLOCK["running_delivery"],
+    ClockName.DECIDE_BY: CLOCK["running_decide_by"],
     ClockName.STOP_ANSWER: CLOCK["running_stop_answer"],
     ClockName.INTERCEPT: CLOCK["running_intercept"],
     ClockName.EXPECTED_RETURN: CLOCK["running_expected_return"],
@@ -110,9 +111,12 @@ def orders_with_clock(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningRow:
-    """A clock that runs for an order, or for one of its parcels: then `waybill` is set."""
+    """A clock that runs for an order, or for one of its parcels: then `waybill` is set.
 
-    order_id: int
+    `order_id`: None where the order of a platform's case is not stored yet; `state` is empty then.
+    """
+
+    order_id: int | None
     order_name: str
     state: str
     waybill: str | None

@@ -15,10 +15,13 @@ from ops.views.looking import looking
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningClock:
-    """A clock of an order, or of the parcel with `waybill`. `seen_at`: the database's time."""
+    """A clock of an order, or of the parcel with `waybill`. `seen_at`: the database's time.
+
+    `order_id`: None where the order of a platform's case is not stored yet; `state` is empty then.
+    """
 
     clock: ClockName
-    order_id: int
+    order_id: int | None
     order_name: str
     state: str
     waybill: str | None
@@ -49,7 +52,7 @@ def running_clocks(
     with looking(db) as tx:
         rows = {clock: load_running(tx, clock, states, shop=shop, within_h=within_h, limit=limit) for clock in clocks}
     found = ([_running(clock, row) for row in some] for clock, some in rows.items())
-    return list(islice(heapq.merge(*found, key=lambda one: (one.until, one.order_id)), limit))
+    return list(islice(heapq.merge(*found, key=lambda one: (one.until, one.order_id or 0)), limit))
 
 
 def _running(clock: ClockName, row: RunningRow) -> RunningClock:

@@ -6,9 +6,11 @@ import pytest
 
 from domain.after_sale import CaseNeeds, CaseStage
 from domain.cases import CaseKind
+from domain.clocks import ClockName
 from domain.errors import Malformed, Refused, Throttled, Transient
 from domain.money import Money
 from infra.config.settings import Shop
+from ops.views.clocks import running_clocks
 from tests.actors.hand_after_sale import HandAfterSale
 
 CASES = (
@@ -55,6 +57,24 @@ def test_the_detail_tells_until_when_the_seller_must_act(shop, read):
     shop.platform.after_sale.details["91001"] = {"decide_by": until}
     read()
     assert shop.rows("SELECT decide_by, due_at <= decide_by FROM order_case") == [(until, True)]
+
+
+def test_the_time_at_which_the_platform_decides_is_a_clock(shop, read):
+    def running(**how):
+        clocks = running_clocks(shop.db, [ClockName.DECIDE_BY], limit=10, **how)
+        return [(one.order_name, one.order_id, one.owner, one.is_late) for one in clocks]
+
+    shop.platform.after_sale.show("1001")
+    shop.platform.after_sale.details["91001"] = {"decide_by": datetime.now(UTC) + timedelta(hours=5)}
+    shop.platform.after_sale.show("1002", stage=CaseStage.APPROVED, needs=CaseNeeds.BUYER)
+    read()
+    expected = [("taobao/s1/1001", None, "service", False)]
+    assert running() == running(shop="s1") == running(shop="taobao/s1", within_h=6) == expected
+    assert running(shop="s2") == running(within_h=4) == []
+    shop.rows("UPDATE order_case SET decide_by = now() - interval '1 s'")
+    assert [late for *_, late in running()] == [True]
+    shop.rows("UPDATE order_case SET closed_at = now(), closed_by = 'li'")
+    assert running() == []
 
 
 def test_a_case_that_needs_nothing_of_the_seller_costs_no_call(shop, read):

@@ -34,6 +34,8 @@ COMMENT ON COLUMN order_case.answer IS 'what the platform is told of the goods';
 COMMENT ON COLUMN order_case.answer_status IS 'asked: a call may have told it; already: the platform had decided before; unknown: nobody knows whether it was told';
 COMMENT ON COLUMN order_case.answered_at IS 'when it was told, or may have been told first';
 COMMENT ON COLUMN order_case.answer_deadline IS 'a call may be under way, or may have had its effect, until then';
+CREATE INDEX order_case_decided ON order_case (decide_by, id)
+    WHERE closed_at IS NULL AND decide_by IS NOT NULL AND needs = 'seller';
 CREATE INDEX order_case_unlinked ON order_case (shop, platform_order_id) WHERE order_id IS NULL AND platform_order_id <> '';
 
 -- How far the cases of a shop were read; as of its orders in shop.

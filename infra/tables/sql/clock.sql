@@ -244,3 +244,17 @@ WHERE r.received_at IS NULL
   AND (%(shop)s::text IS NULL OR o.shop = %(shop)s OR o.platform || '/' || o.shop = %(shop)s)
 ORDER BY r.expected_at, p.id
 LIMIT %(limit)s;
+
+-- name: running_decide_by
+-- Platforms' open cases that need the seller, with the time at which the platform decides. Their order may not be here yet.
+-- Index order_case_decided.
+SELECT c.order_id, c.shop || '/' || coalesce(o.platform_order_id, nullif(c.platform_order_id, ''), '?') AS order_name,
+       coalesce((SELECT f.state FROM fulfillment_order AS f WHERE f.order_id = c.order_id ORDER BY f.number LIMIT 1), '') AS state,
+       NULL::text AS waybill, c.opened_at AS since, c.decide_by AS until, now() AS seen_at
+FROM order_case AS c
+LEFT JOIN orders AS o ON o.id = c.order_id
+WHERE c.closed_at IS NULL AND c.decide_by IS NOT NULL AND c.needs = 'seller'
+  AND (%(within_h)s::float8 IS NULL OR c.decide_by < now() + make_interval(secs => %(within_h)s::float8 * 3600))
+  AND (%(shop)s::text IS NULL OR c.shop = %(shop)s OR split_part(c.shop, '/', 2) = %(shop)s)
+ORDER BY c.decide_by, c.id
+LIMIT %(limit)s;

@@ -62,7 +62,7 @@ def print_clocks(clocks: Sequence[RunningClock], console: Console) -> None:
     for one in clocks:
         until = Text(china_minute(one.until), "bold red" if one.is_late else "")
         used = _clock(one.used_percent)
-        table.add_row(until, one.clock, one.order_name, one.state, one.waybill or "–", used, one.owner)
+        table.add_row(until, one.clock, one.order_name, one.state or "–", one.waybill or "–", used, one.owner)
     console.print(table)
 
 
