@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 TOLD = floor_of(is_idempotent=False)
 BOOKS = floor_of(books_waybill=True, is_idempotent=False)
+SPLITS = floor_of(books_waybill=True, splits=True, is_idempotent=False)
 
 
 @pytest.fixture
@@ -103,6 +104,57 @@ def test_what_a_warehouse_books_for_a_held_order_is_known(lives):
     life.an_operator_moves("release_all", 0)
     life.teardown()
     assert life.house.rows("SELECT status FROM shipment") == [("booked",)] * 2
+
+
+def leaves_in_two_packages(life):
+    """One line of two pieces, each under a number of its own."""
+    life.house.buyers.order(("SECOND", 2))
+    life.work_through()
+    life.house.floors.finish(life.house.clock.now)
+
+
+def test_pieces_of_a_line_in_two_packages_are_each_told_once(lives):
+    """Once drawn: the witness took the second package for a line that was told again."""
+    life = lives(SPLITS)
+    leaves_in_two_packages(life)
+    life.teardown()
+    told = life.house.world.ledger.write_backs
+    assert [said.pieces for said in told] == [(1,), (1,)]
+    assert {said.number for said in told} == life.house.world.waybills.by_number.keys()
+
+
+def one_of_two_is_told(life):
+    """Returns that write-back, and the number of the other package."""
+    leaves_in_two_packages(life)
+    life.work_through()
+    [said] = life.house.world.ledger.write_backs
+    [other] = life.house.world.waybills.by_number.keys() - {said.number}
+    return said, other
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_other", "wrong"),
+    [
+        pytest.param((1,), False, "told again", id="one package twice"),
+        pytest.param((2,), True, "told again", id="more than was sold"),
+        pytest.param((), True, "told again", id="the whole line after a part"),
+        pytest.param((2,), True, "does not carry", id="more than the package holds"),
+    ],
+)
+def test_control_pieces_that_are_told_too_often_are_seen(lives, pieces, is_other, wrong):
+    life = lives(SPLITS)
+    said, other = one_of_two_is_told(life)
+    look(life)
+    number = other if is_other else said.number
+    life.house.world.ledger.write_backs.append(replace(said, pieces=pieces, number=number))
+    life.house.witness.look()
+    assert any(wrong in seen for seen in life.house.witness.wrong_with_pieces())
+
+
+def test_control_a_line_of_which_one_piece_was_told_is_not_told(lives):
+    life = lives(SPLITS)
+    said, _ = one_of_two_is_told(life)
+    assert life.house.forgotten() == [str(line) for line in said.line_ids]
 
 
 def leaves(life):
