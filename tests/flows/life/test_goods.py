@@ -157,6 +157,42 @@ def test_control_a_line_of_which_one_piece_was_told_is_not_told(lives):
     assert life.house.forgotten() == [str(line) for line in said.line_ids]
 
 
+def test_the_last_pieces_are_told_after_an_answer_about_the_first_was_lost(lives):
+    """The second package is due before the platform is asked about the first one, and would announce more to come."""
+    life = lives(SPLITS)
+    leaves_in_two_packages(life)
+    life.let_time_pass()
+    life.work("warehouse")
+    life.meet_trouble("taobao", "unheard")
+    life.work("writeback")
+    life.let_time_pass()
+    life.house.rows("UPDATE work SET due_at = now() + interval '1 hour' WHERE step = 'writeback' AND attempts > 0")
+    life.work("writeback")
+    assert len(life.house.world.ledger.write_backs) == 1
+    life.teardown()
+    assert [said.pieces for said in life.house.world.ledger.write_backs] == [(1,), (1,)]
+    assert life.house.rows("SELECT code FROM hold") == []
+
+
+@pytest.mark.parametrize(("step", "place"), [("writeback", "taobao"), ("notify", "hook")])
+def test_a_letter_that_was_discarded_is_taken_up_in_the_end(lives, step, place):
+    """Its step stops no order, so no hold is left to show that platform or buyer have not heard."""
+    life = lives(TOLD)
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.house.send_booked()
+    life.let_time_pass()
+    life.work("warehouse")
+    life.house.corridor.down[place] = "unheard"
+    for _ in range(4):
+        life.let_time_pass()
+        life.work(step)
+    life.house.corridor.down.clear()
+    life.an_operator_moves("discard", 0)
+    assert life.house.rows("SELECT step, closed_as FROM dead_letter") == [(step, "discarded")]
+    life.teardown()
+
+
 def leaves(life):
     """One order, until the courier could have its parcel."""
     life.house.buyers.order(("FIRST", 2))
