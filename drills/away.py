@@ -87,7 +87,7 @@ def _patiently_until(demo: RunningDemo, holds: Callable[[], bool]) -> bool:
 
 
 def _have_alarms_looked_at(demo: RunningDemo, plan: Plan) -> None:
-    """In the short form another sweeper takes over, and looks at alarms at once; the long form waits for that minute."""
+    """In the short form a new sweeper takes over, and looks at alarms at once; the long form waits for that minute."""
     if plan.is_quick:
         kill("sweeper")(demo)
 
