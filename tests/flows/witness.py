@@ -57,12 +57,22 @@ class Witness:
         return next(one for one in self.world.book.trades.values() if order_base(_key(one)) == base)
 
     def living(self, trade: Trade) -> Counter[str]:
-        """Pieces by title in packages with a living waybill."""
+        """Pieces by title in packages with a living waybill, without those that a warehouse has refused."""
         pieces: Counter[str] = Counter()
         for waybill in self.world.waybills.by_number.values():
-            if waybill.is_alive and self.trade_of(waybill) is trade:
+            if waybill.is_alive and self.trade_of(waybill) is trade and not self._is_refused(waybill):
                 pieces.update(cargo_of(waybill))
         return pieces
+
+    def _is_refused(self, waybill: Waybill) -> bool:
+        """Whether no warehouse will hand the package over: its pieces go in another one, its waybill is a person's."""
+        documents = [
+            document
+            for book in self.world.warehouses.books.values()
+            for document in book.all
+            if any(package.waybill == waybill.number for package in document.order.packages)
+        ]
+        return bool(documents) and not waybill.is_collected and all(one.state == "refused" for one in documents)
 
     def in_documents(self, trade: Trade) -> Counter[str]:
         """Pieces by title that warehouses ship, or have shipped, for a trade."""

@@ -106,6 +106,40 @@ def test_what_a_warehouse_books_for_a_held_order_is_known(lives):
     assert life.house.rows("SELECT status FROM shipment") == [("booked",)] * 2
 
 
+@pytest.fixture
+def refused(lives):
+    """A warehouse has refused a package that has its label, and the other warehouse has shipped the same pieces.
+
+    Returns the life, and the waybill that was left behind.
+    """
+    life = lives(TOLD)
+    life.house.buyers.order(("BOTH-A", 2))
+    life.work_through()
+    [left_behind] = life.house.world.waybills.by_number.values()
+    life.warehouse_works(0, "refuse")
+    life.house.settle()
+    return life, left_behind
+
+
+def test_a_waybill_that_a_refusal_has_left_behind_is_a_case_and_its_pieces_go_under_another(refused):
+    """Once drawn: the witness counted the pieces of both labels."""
+    life, left_behind = refused
+    life.teardown()
+    [sent] = life.house.parcels.left()
+    assert left_behind.is_alive
+    assert sent.number != left_behind.number
+    assert life.house.rows("SELECT kind FROM order_case") == [("unwanted_waybill",)]
+    assert life.house.open_holds() == []
+
+
+def test_control_a_refused_package_that_leaves_all_the_same_is_seen(refused):
+    life, left_behind = refused
+    look(life)
+    left_behind.collect(life.house.clock.now)
+    with pytest.raises(AssertionError, match="2 sold"):
+        life.no_piece_goes_twice()
+
+
 def leaves_in_two_packages(life):
     """One line of two pieces, each under a number of its own."""
     life.house.buyers.order(("SECOND", 2))
