@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.dispatch import PlacementStatus
+from domain.dispatch import AT_WAREHOUSE, PlacementStatus
 from domain.states import RANK, State
 
 
@@ -173,7 +173,7 @@ class StopFacts:
     @property
     def is_placed(self) -> bool:
         """Whether a warehouse has the document, or works on the order without one: its word is needed then."""
-        if self.document in {PlacementStatus.PLACED, PlacementStatus.FINAL}:
+        if self.document in AT_WAREHOUSE:
             return True
         return self.document is not PlacementStatus.STOPPED and RANK[self.at] >= RANK[State.IN_WAREHOUSE]
 
@@ -207,7 +207,8 @@ def next_rung(facts: StopFacts) -> Rung:
 def _in_house(facts: StopFacts, parcels: list[ParcelFacts]) -> Rung:
     if facts.is_unclear:
         return Rung(RungKind.ASK_WAREHOUSE)
-    if facts.is_placed and not facts.is_confirmed:
+    if facts.is_placed and not (facts.is_confirmed and facts.document not in AT_WAREHOUSE):
+        # A document that came to be known after a person's word may be picked again.
         return _at_warehouse(facts, parcels)
     return _of_waybills(parcels)
 

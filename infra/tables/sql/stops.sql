@@ -46,9 +46,9 @@ WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back')
 RETURNING fulfillment_order_id;
 
 -- name: confirm
--- A person says that the goods are still in the house.
+-- A person says that the goods are still in the house; again where a document came to be known since.
 UPDATE stop SET confirmed_by = %(by)s, confirmed_at = now()
-WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked' AND confirmed_at IS NULL
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked'
 RETURNING fulfillment_order_id;
 
 -- name: load_open
