@@ -57,11 +57,15 @@ class StopCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopWish:
-    """A stop that a newer content of an order asks for. `lines`: ids, none: all."""
+    """A stop that a newer content of an order asks for. `lines`: ids, none: all.
+
+    `is_outdated`: the address has changed, so that the label is never sent, whatever becomes of the stop.
+    """
 
     code: StopCode
     goal: StopGoal
     lines: tuple[str, ...] = ()
+    is_outdated: bool = False
 
 
 class RecallStatus(StrEnum):

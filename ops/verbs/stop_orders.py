@@ -221,11 +221,10 @@ def ref_of_part(locked: Locked) -> SubjectRef:
     return SubjectRef(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
 
 
-def request_rebuild(
-    tx: Connection, standing: Standing, code: StopCode, author: Author, chosen: Sequence[OrderPart]
-) -> None:
-    """Ask that parts are stopped, and made anew from `paid`."""
-    verb = StopVerb("rebuild", lambda parts, _: list(parts), Verb.ORDER_STOPPED, code, StopGoal.REBUILD)
+def request_other_label(tx: Connection, standing: Standing, author: Author, chosen: Sequence[OrderPart]) -> None:
+    """Ask that parts are stopped, and made anew from `paid` to the order's present address."""
+    code = StopCode.ADDRESS_CHANGED
+    verb = StopVerb("rebuild", lambda parts, _: list(parts), Verb.ADDRESS_CORRECTED, code, StopGoal.REBUILD)
     _request(tx, standing, verb, author, chosen)
 
 
@@ -277,6 +276,7 @@ def _request(
                 code=verb.code,
                 goal=verb.goal,
                 lines=tuple(line for line in lines if line in one.lines),
+                is_outdated=verb.code is StopCode.ADDRESS_CHANGED,
                 facts={"reason": author.reason},
             )
             for one in chosen
