@@ -60,10 +60,18 @@ class CasePart:
     def has_stop(self) -> bool:
         return self.stop is not None and self.stop.status == StopStatus.ASKED
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a stop that was asked for a refund, or for good, has ended with goods that have left."""
+        stop = self.stop
+        if stop is None or stop.status not in _ENDS_OUTSIDE:
+            return False
+        return stop.goal == StopGoal.CLOSE or stop.code in _OF_REFUNDS
+
     def request(self) -> StopRequest | None:
         """The stop that the cases ask for together; None where none is wanted, or it is asked for already."""
         wanted = [(case, one) for case, one in self.asks if one.stop is not None]
-        if not wanted or (self.stop is not None and self.stop.status in _ENDS_OUTSIDE):
+        if not wanted or self.has_failed:
             return None
         lines: set[str] = set().union(*(one.lines for _, one in wanted))
         is_whole = any(not one.lines for _, one in wanted)

@@ -158,6 +158,13 @@ def test_a_stop_that_has_failed_outside_is_not_asked_for_again(labelled, tell):
     assert labelled.one("SELECT count(*) FROM stop") == 1
 
 
+def test_a_stop_that_failed_for_another_reason_is_no_answer_to_a_refund(labelled, tell):
+    tell()
+    labelled.rows("UPDATE stop SET status = 'too_late', ended_at = now(), code = 'address_changed', case_id = NULL")
+    tell(version="9")
+    assert labelled.rows(STOPS)[1:] == [REFUND]
+
+
 def test_a_case_before_its_order_asks_once_the_order_is_here(shop, trade, tell):
     tell()
     assert shop.rows("SELECT facts ->> 'waits_for' FROM event WHERE step = 'apply_case'") == [("order",)]

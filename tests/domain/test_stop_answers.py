@@ -52,6 +52,11 @@ def test_every_part_counts():
     assert verdict_of([KEPT, KEPT], is_due=False) == STOPPED
 
 
+def test_goods_that_left_and_were_counted_back_are_not_told_with_the_word_that_pays():
+    back = part(State.CLOSED, StopStatus.STOPPED, has_left=True)
+    assert verdict_of([back], is_due=False) == StopVerdict(AnswerKind.NOT_STOPPED, "coming_back")
+
+
 @pytest.mark.parametrize("stop", [StopStatus.TOO_LATE, StopStatus.COMING_BACK])
 def test_what_has_left_is_told_with_its_end(stop):
     gone = part(State.AFTER_SALE, stop, has_left=True)
