@@ -166,7 +166,8 @@ def end_stops(tx: Connection, ends: Mapping[int, StopStatus]) -> None:
 
 
 def prove_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
-    """All goods of these fulfillment orders are back: stops that are open or ended as `COMING_BACK` are `STOPPED` now.
+    """All goods of these fulfillment orders are back: stops that are open, or ended with goods that had left, are
+    `STOPPED` now.
 
     Returns the fulfillment orders that had such a stop of all their lines. No statement for none.
     """

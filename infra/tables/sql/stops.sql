@@ -44,7 +44,8 @@ WHERE s.id = r.id AND s.status = 'asked' AND s.rung <> r.rung;
 -- All goods are back: what was to be kept from its buyer is stopped. Not where only some lines were asked for, or where the
 -- goods are to be shipped anew: what becomes of these is decided by a person.
 UPDATE stop SET status = 'stopped', ended_at = coalesce(ended_at, now()), rung = ''
-WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back') AND goal = 'close' AND lines = '{}'
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back', 'too_late') AND goal = 'close'
+  AND lines = '{}'
 RETURNING fulfillment_order_id;
 
 -- name: confirm
