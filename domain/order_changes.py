@@ -23,7 +23,8 @@ class OrderPart:
     `at`: its state, or what a hold interrupts. `is_consumed`: its goods were handed over. `waybills`: numbers of
     packages that have not left; `refused`: those of them that their courier has refused to cancel. `is_called`: a call
     that books a waybill, or places the document, may have happened. `is_placed`: a warehouse has its document.
-    `stop_asker`, `stop_goal`: of its open stop; empty: none is open. `stop_rung`: what the open stop waits for.
+    `stop_asker`, `stop_goal`: of its open stop; empty: none is open. The asker is the platform as soon as it asks too.
+    `stop_rung`: what the open stop waits for.
     `lines`: pieces by line.
     """
 

@@ -167,7 +167,9 @@ def withdraw(tx: Connection, locked: Sequence[Locked], shop: str, cause: Cause) 
     withdraw_stops(tx, [one.id for one in rest])
     want_again(tx, [one.id for one in rest])
     want_documents_again(tx, [one.id for one in rest])
-    release_holds(tx, [(one.id, HoldCode.STOPPING) for one in rest], STOPS)
+    # A waybill that its courier did not cancel is wanted again.
+    ended = (HoldCode.STOPPING, HoldCode.UNWANTED_WAYBILL)
+    release_holds(tx, [(one.id, code) for one in rest for code in ended], STOPS)
     left = open_holds(tx, [one.id for one in rest]) if rest else {}
     writes = Writes()
     bells: set[BellKey] = set()
