@@ -123,7 +123,7 @@ class _Applied:
     holds: list[tuple[CasePart, tuple[str, ...]]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     rings: set[BellKey] = field(default_factory=set)
-    has_stop: bool = False
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class ApplyCase:
 
     def _settled(self, case: PlatformCase, done: _Applied, *, rings: frozenset[BellKey]) -> Finished:
         port = self.tools.platforms.get(case.shop)
-        answers = done.has_stop and port is not None and port.after_sale is not None
+        answers = done.is_answered and port is not None and port.after_sale is not None
         follow = (NewWork("answer", case.id, Lane.P1, case.shop),) if answers else ()
         ref = SubjectRef(case.id, Lane.P1, case.order_id)
         facts = {"case": case.case_id, "kind": case.kind, "stage": case.stage, **done.facts}
@@ -197,7 +197,8 @@ class ApplyCase:
             _, bells = ask(tx, requests)
             done.rings |= bells
             done.facts["asked"] = "stop"
-        done.has_stop = bool(requests) or any(one.stop is not None for one in parts)
+        is_asked = bool(requests) or any(one.stop is not None for one in parts)
+        done.is_answered = is_asked or any(asks.waits for one in parts for _, asks in one.asks)
         for one in parts:
             if one.takes_back:
                 done.rings |= withdraw(tx, [one.locked], one.order.key.account, Cause.PLATFORM)

@@ -24,7 +24,7 @@ NOT_YET = "not_yet"
 
 
 class AnswerKind(StrEnum):
-    """`NOTHING`: no stop was asked for, so there is nothing to tell. `WAIT`: nothing has ended."""
+    """`NOTHING`: all has left without a stop, so there is nothing to tell. `WAIT`: nothing has ended."""
 
     NOTHING = "nothing"
     WAIT = "wait"
@@ -89,7 +89,8 @@ class StopVerdict:
 
 def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
     """What may be told now. `is_due`: the platform decides by itself soon, so that silence ends."""
-    if not any(one.is_asked for one in parts):
+    is_asked = any(one.is_asked for one in parts)
+    if not is_asked and all(one.has_left for one in parts):
         return StopVerdict(AnswerKind.NOTHING)
     if all(one.is_kept for one in parts):
         return StopVerdict(AnswerKind.STOPPED, StopStatus.STOPPED)
@@ -102,4 +103,5 @@ def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
     if is_due:
         slowest = max((one for one in parts if not one.is_kept), key=lambda one: (one.has_left, one.has_document))
         return StopVerdict(AnswerKind.NOT_STOPPED, slowest.at if slowest.has_left else NOT_YET)
-    return StopVerdict(AnswerKind.WAIT, SETTLING)
+    # What nothing binds is held by its content, or closed, when that is read.
+    return StopVerdict(AnswerKind.WAIT, SETTLING if is_asked else "")

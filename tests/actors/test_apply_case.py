@@ -66,7 +66,7 @@ def test_an_order_without_a_label_is_left_to_its_own_content(shop, trade, tell):
     shop.flow(until="route")
     tell()
     assert (shop.rows(STOPS), shop.holds()) == ([], [])
-    assert shop.due("answer") == []
+    assert len(shop.due("answer")) == 1, "its platform hears what became of it all the same"
 
 
 def test_a_refund_that_is_withdrawn_takes_its_stop_back(labelled, tell):

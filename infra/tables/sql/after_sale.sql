@@ -97,6 +97,10 @@ FROM order_case AS c WHERE c.id = ANY(%(ids)s) AND c.stage <> ''
 ORDER BY c.id
 FOR UPDATE;
 
+-- name: lock_platform_cases
+-- Index order_case_of_order.
+SELECT c.id FROM order_case AS c WHERE c.order_id = %(order_id)s AND c.stage <> '' ORDER BY c.id FOR UPDATE;
+
 -- name: parts_of_cases
 -- The fulfillment orders with pieces of a case, by case: what is there of them outside, and the newest stop. What lies in
 -- packages counts too. Pieces that somebody else has shipped have left, and so has what left after its stop was confirmed,

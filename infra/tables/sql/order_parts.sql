@@ -28,6 +28,12 @@ SELECT f.id, f.order_id, f.number, f.state, coalesce(f.resume_state, f.state) AS
                                  SELECT FROM fulfillment_line AS l
                                  WHERE l.fulfillment_order_id = f.id AND l.quantity > 0 AND l.line_id = ANY(c.lines)))))
             THEN 'platform' ELSE coalesce(t.asked_by, '') END AS stop_asker,
+       EXISTS (SELECT FROM order_case AS c
+               WHERE c.order_id = f.order_id AND c.answer = 'stopped' AND c.answer_status IN ('asked', 'told', 'unknown')
+                 AND (c.closed_at IS NULL OR c.stage = 'refunded')
+                 AND (c.lines = '{}' OR EXISTS (
+                     SELECT FROM fulfillment_line AS l
+                     WHERE l.fulfillment_order_id = f.id AND l.quantity > 0 AND l.line_id = ANY(c.lines)))) AS is_told,
        coalesce(t.goal, '') AS stop_goal, coalesce(t.rung, '') AS stop_rung,
        (SELECT coalesce(json_object_agg(l.line_id, l.quantity ORDER BY l.line_id), '{}') FROM fulfillment_line AS l
         WHERE l.fulfillment_order_id = f.id AND l.quantity > 0) AS lines
