@@ -201,7 +201,8 @@ def next_rung(facts: StopFacts) -> Rung:
         if pending:
             return Rung(RungKind.INTERCEPT, _ids(pending))
         if not here or RANK[facts.at] >= RANK[State.IN_TRANSIT]:
-            return _over(gone)
+            # An order of which something is still to leave does not come back: its parts are a person's.
+            return _over([*gone, *here])
     rung = _in_house(facts, here)
     if rung.kind is RungKind.END and gone:
         return _over(gone)
