@@ -372,6 +372,7 @@ class LifeHarness(Operators):
         self.corridor.troubles.clear()
         for account in rules_by_account(self.settings):
             self.open(account)
+        self.take_up_discarded()
         for _ in range(ROUNDS_MAX):
             before = self._standing()
             for row in self.rows("SELECT id FROM dead_letter WHERE closed_at IS NULL"):
