@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.orders.update_order import trim
-from domain.cases import CaseKind
+from domain.cases import CaseKind, case_id_of
 from domain.changes import OF_CONTENT, OF_THE_RULES
-from domain.holds import HoldCode
+from domain.holds import HoldCode, waybill_facts
 from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done
@@ -24,7 +24,7 @@ from infra.tables.fulfillment import NewPart, add_parts, leave_location, set_res
 from infra.tables.holds import open_holds, release_all_holds, release_holds
 from infra.tables.lines import Quantity, add_quantities, set_quantities
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
-from infra.tables.packages import cancel_packages
+from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.pool import Connection
 from infra.tables.stock import lock_levels, lock_location_levels, release_stock, reserve_stock
 from infra.tables.stops import OpenStop, end_stops
@@ -108,6 +108,17 @@ def _case(one: EndingStop) -> NewCase:
     )
 
 
+def _unwanted(one: EndingStop, package: CancelledPackage) -> NewCase:
+    return NewCase(
+        shop=one.stop.shop,
+        case_id=case_id_of(CaseKind.UNWANTED_WAYBILL, package.reference or f"package-{package.id}"),
+        kind=CaseKind.UNWANTED_WAYBILL,
+        order_id=one.locked.order_id,
+        package_id=package.id,
+        facts={**waybill_facts(package.courier, package.waybill or ""), "document": one.stop.reference},
+    )
+
+
 def _goes_on(tx: Connection, step: str, one: EndingStop, *, is_held: bool) -> Finished:
     """The goods leave all the same: the order continues where the stop has interrupted it."""
     rings: frozenset[BellKey] = frozenset()
@@ -121,6 +132,9 @@ def _end_stopped(tx: Connection, step: str, endings: Sequence[EndingStop]) -> li
         return []
     cancelled = cancel_packages(tx, [one.locked.id for one in endings])
     drop_untold(tx, [package.id for package in cancelled])
+    of_order = {one.locked.id: one for one in endings}
+    # What is ours to cancel is dead here. What a warehouse has booked it cancels itself, and a person looks at it.
+    open_cases(tx, [_unwanted(of_order[one.fulfillment_order_id], one) for one in cancelled if one.waybill])
     stopped = _what_goes_on(tx, endings)
     _divide(tx, [one for one in stopped if one.kept and one.part is None])
     _promise_again(tx, stopped)

@@ -27,6 +27,7 @@ from infra.tables.stops import (
     NewStop,
     ask_stops,
     open_stops,
+    outdated_stops,
     rebuild_instead,
     stops_under_way,
     withdraw_stops,
@@ -41,8 +42,9 @@ _CAUSES = {StopAsker.PLATFORM: Cause.PLATFORM, StopAsker.RULE: Cause.RULES, Stop
 class StopRequest:
     """A stop that somebody asks for. `shop`: account of the order's shop. `author`: a person, an account, or a step.
 
-    `lines`: ids of the lines that are asked for; none: all. `case_id`: of the case that asks. `until_at`: when whoever
-    asks must have an answer. `facts`: for the timeline and the hold, no personal data.
+    `lines`: ids of the lines that are asked for; none: all. `is_outdated`: the address has changed since the label.
+    `case_id`: of the case that asks. `until_at`: when whoever asks must have an answer. `facts`: for the timeline and
+    the hold, no personal data.
     """
 
     locked: Locked
@@ -52,6 +54,7 @@ class StopRequest:
     code: StopCode
     goal: StopGoal
     lines: tuple[str, ...] = ()
+    is_outdated: bool = False
     case_id: str | None = None
     until_at: datetime | None = None
     facts: Facts = field(default_factory=dict)
@@ -67,6 +70,7 @@ class StopRequest:
             code=wish.code,
             goal=wish.goal,
             lines=wish.lines,
+            is_outdated=wish.is_outdated,
         )
 
     def row(self) -> NewStop:
@@ -78,6 +82,7 @@ class StopRequest:
             code=self.code,
             goal=self.goal,
             lines=self.lines,
+            is_outdated=self.is_outdated,
             case_id=self.case_id,
             until_at=self.until_at,
         )
@@ -148,19 +153,23 @@ def withdraw(tx: Connection, locked: Sequence[Locked], shop: str, cause: Cause) 
     """Nobody asks for the stops of these fulfillment orders any more; the bells to ring after the commit.
 
     An order of which nothing was asked outside goes on where it was. Otherwise what was asked for is completed, for a
-    warehouse or a courier may do it at any moment, and the order is made anew.
+    warehouse or a courier may do it at any moment, and the order is made anew. So is one whose label is outdated,
+    wherever it is: its parcel must not reach the former address.
     """
     ids = sorted(open_stops(tx, [one.id for one in locked]))
     under_way = stops_under_way(tx, ids) if ids else set()
     inside = {one.id for one in locked if not one.has_left}
-    anew = sorted(under_way & inside)
+    outdated = outdated_stops(tx, ids) if ids else set()
+    anew = sorted(under_way & inside | outdated)
     rest = [one for one in locked if one.id in ids and one.id not in anew]
     if anew:
         rebuild_instead(tx, anew)
     withdraw_stops(tx, [one.id for one in rest])
     want_again(tx, [one.id for one in rest])
     want_documents_again(tx, [one.id for one in rest])
-    release_holds(tx, [(one.id, HoldCode.STOPPING) for one in rest], STOPS)
+    # A waybill that its courier did not cancel is wanted again.
+    ended = (HoldCode.STOPPING, HoldCode.UNWANTED_WAYBILL)
+    release_holds(tx, [(one.id, code) for one in rest for code in ended], STOPS)
     left = open_holds(tx, [one.id for one in rest]) if rest else {}
     writes = Writes()
     bells: set[BellKey] = set()

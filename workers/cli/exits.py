@@ -88,6 +88,7 @@ _BY_CODE = {
     "refund_open": Exit.REFUSED,
     "stop_not_open": Exit.REFUSED,
     "stop_not_ours": Exit.REFUSED,
+    "stopped_told": Exit.REFUSED,
     "waybill_lives": Exit.REFUSED,
     "waybill_of_warehouse": Exit.REFUSED,
     "waybill_void": Exit.REFUSED,

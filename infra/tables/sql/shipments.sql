@@ -87,11 +87,11 @@ JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked' AND s.void_wan
 WHERE p.fulfillment_order_id = ANY(%(ids)s);
 
 -- name: want_again
--- Waybills of fulfillment orders are wanted after all, as long as no courier was asked to cancel them.
-UPDATE shipment AS s SET void_wanted_at = NULL
+-- Waybills of fulfillment orders are wanted after all, as long as no courier may still cancel them.
+UPDATE shipment AS s SET void_wanted_at = NULL, void_status = ''
 FROM package AS p
 WHERE p.id = s.package_id AND p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL AND s.status <> 'voided'
-  AND s.void_status = '';
+  AND s.void_status IN ('', 'refused');
 
 -- name: settle_voids
 -- A person has settled with the couriers what they refused to cancel.

@@ -37,6 +37,8 @@ _REFUSAL = {
     "stop_open": "order {order} is being stopped: `order show {order}` says where that stands",
     "stop_open.release": "order {order} is being stopped, and the hold ends with that: `order show {order}` "
     "says where it stands; `order stop {order} --withdraw --reason R` takes back a stop that a person has asked for",
+    "stopped_told": "the platform was told that the goods of order {order} stay here, and pays the money back: "
+    "`order stop {order} --reason R` ends the order",
     "waybill_lives": "{waybills} of order {order} can still travel: `package void {waybills} --reason R` "
     "cancels it at its courier, with --at-courier where it is cancelled there already",
     "waybill_of_warehouse": "the warehouse has booked {waybill}, and cancels it with the order's document",
