@@ -49,6 +49,9 @@ class CaseRule:
     keeps_open: bool = True
 
 
+# Fact of a case: the platform was told the waybill of a package that does not travel.
+TOLD_TO_PLATFORM = "told_to_platform"
+
 CASES: dict[CaseKind, CaseRule] = {
     CaseKind.RETURNED_TO_SENDER: CaseRule("warehouse", 72, "the courier brings the parcel back"),
     CaseKind.LOST: CaseRule("logistics", 24, "the courier says that the parcel is lost or destroyed"),

@@ -13,6 +13,7 @@ from infra.engine.author import Author
 from infra.engine.results import NewWork
 from infra.engine.write_outcomes import add_work
 from infra.tables.audit import Verb
+from infra.tables.cases import close_of_dead_waybills
 from infra.tables.holds import open_holds, release_hold
 from infra.tables.orders import lock_fulfillment
 from infra.tables.pool import Connection, Database
@@ -68,6 +69,7 @@ def void_in(made: Change, package_id: int, author: Author, *, is_settled: bool =
     if is_settled:
         void_shipments(tx, [found.reference])
         _release_settled(tx, found, author)
+        close_of_dead_waybills(tx, [package_id], author.who)
         step, subject, account = "stop", found.fulfillment_order_id, ""
     else:
         # Asked again, it looks first at what the courier has.

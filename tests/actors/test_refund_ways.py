@@ -111,6 +111,9 @@ def test_what_has_left_is_told_as_not_stopped_and_nobody_decides_about_the_money
     shop.scan("accepted", "packed", "handed_over")
     shop.platform.after_sale.show("1001", kind=CaseKind.REFUND_ONLY)
     run()
+    assert told(shop) == [], "its courier may still bring it back"
+    shop.rows("UPDATE order_case SET decide_by = now() + interval '10 minutes'")
+    run()
     assert [answer for answer, _ in told(shop)] == ["not_stopped"]
     assert shop.rows("SELECT stage, closed_at FROM order_case WHERE stage <> ''") == [("requested", None)]
     assert [one.alive for one in shop.courier.waybills] == [True]

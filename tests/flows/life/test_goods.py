@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors import dispatch, track
+from actors import dispatch, track, void
 from actors.parcels import events
+from domain.stops import VoidStatus
 from domain.tracking import COMPLETED_AFTER
 from ops.views.ledgers import our_ledger
 from sandbox.spec import Floor
@@ -96,34 +97,71 @@ def test_what_a_warehouse_books_for_a_held_order_is_known(lives):
     life = lives(floor_of(books_waybill=True, splits=True))
     life.house.buyers.order(("FIRST", 2))
     life.work_through()
+    life.warehouse_works(0, "on")
+    life.warehouse_works(0, "on")
     life.wish(0, "closes")
     life.work("pull")
     life.work("normalize")
     life.teardown()
-    assert len(our_ledger(life.house.db).shown_waybills) == 2
+    assert len(our_ledger(life.house.db).booked) == 2
+    assert life.house.rows("SELECT kind FROM order_case WHERE kind = 'stop_too_late'") == [("stop_too_late",)]
     life.an_operator_moves("release_all", 0)
     life.teardown()
     assert life.house.rows("SELECT status FROM shipment") == [("booked",)] * 2
 
 
+def test_what_a_warehouse_has_not_packed_yet_is_stopped_when_its_order_is_closed(lives):
+    life = lives(floor_of(books_waybill=True, splits=True))
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.wish(0, "closes")
+    life.work_through()
+    life.teardown()
+    assert life.house.rows("SELECT status FROM stop") == [("stopped",)]
+    assert (life.house.parcels.left(), life.house.rows("SELECT status FROM shipment")) == ([], [])
+
+
 @pytest.fixture
-def refused(lives):
+def refused_where(lives, monkeypatch):
     """A warehouse has refused a package that has its label, and the other warehouse has shipped the same pieces.
 
-    Returns the life, and the waybill that was left behind.
+    Returns the life, and the waybill that was left behind. `is_cancelled`: whether its courier cancels the waybill.
     """
-    life = lives(TOLD)
-    life.house.buyers.order(("BOTH-A", 2))
-    life.work_through()
-    [left_behind] = life.house.world.waybills.by_number.values()
-    life.warehouse_works(0, "refuse")
-    life.house.settle()
-    return life, left_behind
+
+    def refuse(*, is_cancelled=True):
+        async def credit(_courier, _one):
+            return void.NotVoided(VoidStatus.REFUSED, "credit")
+
+        life = lives(TOLD)
+        life.house.buyers.order(("BOTH-A", 2))
+        life.work_through()
+        [left_behind] = life.house.world.waybills.by_number.values()
+        if not is_cancelled:
+            monkeypatch.setattr(void, "_cancel", credit)
+        life.warehouse_works(0, "refuse")
+        life.house.settle()
+        return life, left_behind
+
+    return refuse
 
 
-def test_a_waybill_that_a_refusal_has_left_behind_is_a_case_and_its_pieces_go_under_another(refused):
-    """Once drawn: the witness counted the pieces of both labels."""
+@pytest.fixture
+def refused(refused_where):
+    return refused_where()
+
+
+def test_a_waybill_that_a_refusal_has_left_behind_is_void_and_its_pieces_go_under_another(refused):
     life, left_behind = refused
+    life.teardown()
+    [sent] = life.house.parcels.left()
+    assert not left_behind.is_alive
+    assert sent.number != left_behind.number
+    assert (life.house.rows("SELECT kind FROM order_case"), life.house.open_holds()) == ([], [])
+
+
+def test_one_that_its_courier_does_not_cancel_is_a_case(refused_where):
+    """Once drawn: the witness counted the pieces of both labels."""
+    life, left_behind = refused_where(is_cancelled=False)
     life.teardown()
     [sent] = life.house.parcels.left()
     assert left_behind.is_alive
@@ -135,6 +173,7 @@ def test_a_waybill_that_a_refusal_has_left_behind_is_a_case_and_its_pieces_go_un
 def test_control_a_refused_package_that_leaves_all_the_same_is_seen(refused):
     life, left_behind = refused
     look(life)
+    left_behind.is_alive = True
     left_behind.collect(life.house.clock.now)
     with pytest.raises(AssertionError, match="2 sold"):
         life.no_piece_goes_twice()
