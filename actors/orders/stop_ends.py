@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.orders.update_order import trim
-from domain.cases import CaseKind, case_id_of
+from domain.cases import TOLD_TO_PLATFORM, CaseKind, case_id_of
 from domain.changes import OF_CONTENT, OF_THE_RULES
 from domain.holds import HoldCode, waybill_facts
 from domain.lines import pieces_by_sku
@@ -109,13 +109,14 @@ def _case(one: EndingStop) -> NewCase:
 
 
 def _unwanted(one: EndingStop, package: CancelledPackage) -> NewCase:
+    facts = {**waybill_facts(package.courier, package.waybill or ""), "document": one.stop.reference}
     return NewCase(
         shop=one.stop.shop,
         case_id=case_id_of(CaseKind.UNWANTED_WAYBILL, package.reference or f"package-{package.id}"),
         kind=CaseKind.UNWANTED_WAYBILL,
         order_id=one.locked.order_id,
         package_id=package.id,
-        facts={**waybill_facts(package.courier, package.waybill or ""), "document": one.stop.reference},
+        facts=facts | ({TOLD_TO_PLATFORM: True} if package.is_told else {}),
     )
 
 
