@@ -5,7 +5,9 @@
 SELECT p.id AS package_id, f.order_id, f.id AS fulfillment_order_id, f.state, f.lane, o.platform || '/' || o.shop AS shop,
        p.account, p.courier, coalesce(s.reference, '') AS reference, coalesce(s.waybill, '') AS waybill,
        coalesce(s.status, '') AS status, coalesce(s.void_status, '') AS void,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left, p.cancelled_at IS NOT NULL AS is_cancelled,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over') AS has_left,
+       p.cancelled_at IS NOT NULL AS is_cancelled,
        coalesce(s.void_wanted_at IS NOT NULL, false) AS is_unwanted,
        t.id IS NOT NULL AS is_stopping,
        EXISTS (SELECT FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
