@@ -12,7 +12,7 @@ from infra.engine.author import Author
 from ops.verbs.holds import release
 from tests.actors.hand_after_sale import HandAfterSale
 
-STEPS = ("pull_cases", "apply_case", "stop", "recall", "void", "intercept", "stop")
+STEPS = ("pull_cases", "apply_case", "stop", "recall", "void", "stop")
 
 
 @pytest.fixture
@@ -107,7 +107,6 @@ def test_a_refund_that_is_withdrawn_before_the_courier_was_asked_goes_on(shop, t
 
 
 def test_what_has_left_is_told_as_not_stopped_and_nobody_decides_about_the_money(shop, run):
-    shop.courier.can_intercept = False
     shop.scan("accepted", "packed", "handed_over")
     shop.platform.after_sale.show("1001", kind=CaseKind.REFUND_ONLY)
     run()

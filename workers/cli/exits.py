@@ -84,6 +84,7 @@ _BY_CODE = {
     "order_comes_back": Exit.REFUSED,
     "order_routed": Exit.REFUSED,
     "package_ambiguous": Exit.USAGE,
+    "package_at_warehouse": Exit.REFUSED,
     "package_left": Exit.REFUSED,
     "refund_open": Exit.REFUSED,
     "stop_not_open": Exit.REFUSED,

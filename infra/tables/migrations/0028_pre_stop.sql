@@ -51,4 +51,6 @@ ALTER TABLE shipment
 COMMENT ON COLUMN shipment.void_wanted_at IS 'since when nobody wants it any more';
 COMMENT ON COLUMN shipment.void_deadline IS 'a cancel call may be under way, or may have had its effect, until then';
 COMMENT ON COLUMN shipment.void_status IS 'what the courier last said of the cancel; the shipment''s own status says when it is voided';
+-- A hand-over that was scanned during a hold is looked for before anything of it is cancelled.
+CREATE INDEX early_scan_of_reference ON early_scan (reference) WHERE kind = 'handed_over';
 CREATE INDEX shipment_unwanted ON shipment (package_id) WHERE void_wanted_at IS NOT NULL AND status <> 'voided';

@@ -56,7 +56,9 @@ RETURNING p.id, f.id, p.account, f.lane, o.platform || '/' || o.shop;
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id,
        o.platform || '/' || o.shop AS shop, p.account, s.courier, s.reference,
        s.status, coalesce(s.waybill, '') AS waybill,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left, s.void_status AS void,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over') AS has_left,
+       s.void_status AS void,
        p.cancelled_at IS NOT NULL AS is_cancelled,
        coalesce(greatest(0, extract(epoch FROM s.void_deadline - now())), 0)::float8 AS busy_s
 FROM package AS p

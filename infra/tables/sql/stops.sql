@@ -72,10 +72,13 @@ ORDER BY s.fulfillment_order_id;
 
 -- name: load_parcels
 -- Packages with the live shipment: those that were not cancelled, and cancelled ones whose waybill lives, or may. `lines`:
--- what lies in them.
+-- what lies in them. A hand-over that was scanned during another hold, and waits for its end, counts.
 SELECT p.fulfillment_order_id, p.id AS package_id, p.account, coalesce(s.status = 'booked', false) AS lives,
        coalesce(s.status = 'intended' AND s.call_deadline IS NOT NULL, false) AS is_unclear,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over')
+           OR EXISTS (SELECT FROM placement AS l JOIN early_scan AS e ON e.reference = l.reference AND e.kind = 'handed_over'
+                      WHERE l.fulfillment_order_id = p.fulfillment_order_id) AS has_left,
        coalesce(s.void_status, '') AS void, coalesce(s.intercept_status, '') AS intercept,
        ARRAY(SELECT k.line_id FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0 ORDER BY k.line_id) AS lines
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'

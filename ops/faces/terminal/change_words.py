@@ -26,6 +26,8 @@ _REFUSAL = {
     "order_routed": "order {order} is routed: `order hold {order} --reason R`, then `order reroute {order} "
     "--reason R` takes it back to paid; change it then, and release the hold",
     "package_ambiguous": "{name} may mean several packages: name one by its reference",
+    "package_at_warehouse": "a warehouse has the parcel of {waybill} and may still ship it: the stop of order {order} "
+    "cancels it once that is confirmed, see `order show {order}`; --at-courier says that it is cancelled already",
     "package_left": "{waybill} has left the house, and is not cancelled any more: `order stop {order} "
     "--reason R` asks {courier} to bring it back",
     "package_unknown": "no waybill and no reference of ours is {name}",
