@@ -385,5 +385,15 @@ JOIN shipment AS s ON s.package_id = p.id AND s.waybill IS NOT NULL
 WHERE t.status = 'stopped' AND s.booked_at <= t.ended_at
   AND NOT EXISTS (SELECT 1 FROM parcel_return AS r WHERE r.package_id = p.id AND r.received_at IS NOT NULL);
 
--- name: open_stop_of_order
-SELECT status FROM stop WHERE order_id = (SELECT max(order_id) FROM fulfillment_order) ORDER BY id DESC LIMIT 1;
+-- name: cases_of_kind
+SELECT coalesce(o.platform_order_id, c.case_id) FROM order_case AS c LEFT JOIN orders AS o ON o.id = c.order_id
+WHERE c.kind = %(kind)s ORDER BY c.id;
+
+-- name: open_rungs
+SELECT rung, count(*) FROM stop WHERE status = 'asked' GROUP BY rung;
+
+-- name: due_steps
+SELECT step, count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track') GROUP BY step;
+
+-- name: newest_order
+SELECT max(id) FROM orders;
