@@ -38,6 +38,8 @@ _LAST_FAULT = 0.8
 # Longer than the longest fault, and the leases behind it.
 _STALL_S = 90.0
 _SHOWN = 5
+# So long after a change at the platform its news may still be on the way: shops are read every five seconds.
+_NEWS_S = 15.0
 _DROPPED = Fault("request lost", is_dropped=True)
 # Whether the platform was told that goods stay can be seen only if it was: a request that never arrives is looked for
 # until the platform decides, in two days.
@@ -77,7 +79,7 @@ def stop_storm(plan: Plan) -> Trial:
         trial.check("faults", sum(trial.injected[name] for name in _harms(lines, plan.seed)) == faults)
         trial.injected.update(lines.courier.struck + lines.others.struck)
         trial.injected.update({f"wish: {name}": count for name, count in wanted.done.items()})
-        check_all(demo, trial)
+        check_all(demo, trial, readdressed=_readdressed(demo, wanted))
         check_stops(demo, trial)
     trial.harm_shown = _leaves_unproven(plan)
     return trial
@@ -180,6 +182,13 @@ def _play(demo: RunningDemo, wanted: Wishing, moments: Sequence[Moment], trial: 
         if time.monotonic() - moved_at > _STALL_S:
             return False
         time.sleep(LOOK_EVERY_S)
+
+
+def _readdressed(demo: RunningDemo, wanted: Wishing) -> set[str]:
+    """Orders whose address a person has corrected, or whose parcels had left before the platform's news was read."""
+    with demo.db.connection() as session:
+        left = session.execute(DRILLS["last_left"], {"tids": list(wanted.changed_at)}).fetchall()
+    return wanted.corrected | {tid for tid, at in left if at < wanted.changed_at[tid] + _NEWS_S}
 
 
 def _is_over(progress: Progress) -> bool:

@@ -3,6 +3,7 @@
 Each wish waits until its order has come to a drawn place, and a drawn moment more.
 """
 
+import contextlib
 import random
 import threading
 import time
@@ -109,7 +110,8 @@ class Wishing:
     """Carries out wishes beside a run, and does what people have to do for stops.
 
     `done`: by what became of it. `left`: whose place their orders have not reached. `is_busy`: something is to come, or
-    the house works on what has come.
+    the house works on what has come. `corrected`: orders whose address a person has corrected. `changed_at`: when (unix
+    seconds) the address of an order changed at the platform.
     """
 
     stage: Stage
@@ -117,6 +119,9 @@ class Wishing:
     left: list[Wish]
     done: Counter[str] = field(default_factory=Counter)
     is_busy: bool = True
+    corrected: set[str] = field(default_factory=set)
+    changed_at: dict[str, float] = field(default_factory=dict)
+    _settled: set[int] = field(default_factory=set)
     _due: list[tuple[float, int, Wish, bool]] = field(default_factory=list)
     _ids: dict[str, int] = field(default_factory=dict)
     _told_at: float = 0.0
@@ -137,6 +142,7 @@ class Wishing:
             _, _, wish, is_second = heappop(self._due)
             self._fulfil(wish, now, is_second=is_second)
         self._confirm_goods()
+        self._close_stopped()
         self._see_rest(now)
 
     def _look_for_places(self, now: float) -> None:
@@ -191,6 +197,7 @@ class Wishing:
                 relabel(self.db, order_id, LI)
             case Kind.CORRECT_ADDRESS:
                 correct_address(self.db, order_id, _NEW_ADDRESS, LI)
+                self.corrected.add(wish.tid)
         return wish.kind in {Kind.REFUND_PAID, Kind.REFUND_WITHDRAWN, Kind.STOP_TAKEN_BACK}
 
     def _second(self, wish: Wish) -> bool:
@@ -219,6 +226,17 @@ class Wishing:
                 self.done[f"goods found: {error.code}"] += 1
             else:
                 self.done["goods found"] += 1
+
+    def _close_stopped(self) -> None:
+        """What a person has stopped, the seller takes back at the platform: it waits for the goods otherwise."""
+        with self.db.connection() as session:
+            stopped = session.execute(DRILLS["stopped_by_persons"]).fetchall()
+        for stop_id, tid, lines in stopped:
+            if stop_id not in self._settled:
+                with contextlib.suppress(urllib.error.HTTPError):
+                    # The buyer may have closed it before.
+                    self._pull("close_lines", tid=tid, lines=lines)
+                self._settled.add(stop_id)
 
     def _see_rest(self, now: float) -> None:
         is_at_rest = not self.left and not self._due and self._is_house_at_rest()

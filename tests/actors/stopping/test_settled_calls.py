@@ -52,7 +52,7 @@ def is_stopped(merchant, stops):
 
 @pytest.mark.parametrize("error", NO_EFFECT, ids=["refused", "not reached"])
 @pytest.mark.parametrize(("step", "call"), [("label", "create"), ("dispatch", "place")])
-def test_a_call_that_had_no_effect_lets_the_stop_go_on(before, stops, stop_during, step, call, error):
+def test_a_call_that_had_no_effect_lets_the_stop_go_on(before, stops, stop_during, step, call, error):  # noqa: PLR0917 - fixtures
     merchant = before(step)
     outside = merchant.courier if step == "label" else next(iter(merchant.tools.warehouses.values()))
     faults = outside.errors if step == "label" else outside.faults
