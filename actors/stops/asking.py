@@ -3,7 +3,7 @@
 Everything happens in the caller's transaction, which has locked the fulfillment orders.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from domain.outcomes import Done, Hold
 from domain.states import FINAL_STATES, Cause, State, may
 from domain.stops import StopAsker, StopCode, StopGoal, StopWish
 from infra.engine.replay import go_on
-from infra.engine.results import Finished, NewWork, Result, SubjectRef
+from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, add_move, event, write
 from infra.queue.keys import BellKey
 from infra.tables.holds import open_holds, release_holds
@@ -102,23 +102,33 @@ def stop_work(fulfillment_order_id: int, lane: Lane, shop: str) -> NewWork:
     return NewWork(STOPS, fulfillment_order_id, lane, shop=shop)
 
 
-def follow_stops(tx: Connection, results: Sequence[Result]) -> list[Result]:
+def follow_stops(tx: Connection, results: Sequence[Result], settled: Collection[int] = ()) -> list[Result]:
     """The same results, with the stop of each held order due that has an open one: something was settled of it.
 
-    No statement where no result is of a held order.
+    `settled`: subjects of which a call failed that surely had no effect. No statement where no result is of a held
+    order.
     """
-    held = {
-        one.ref.fulfillment_order_id
-        for one in results
-        if isinstance(one, Finished) and one.ref.state is State.ON_HOLD and isinstance(one.outcome, Done)
-    }
+    held = {one.ref.fulfillment_order_id for one in results if _settles(one, settled)}
     shops = open_stops(tx, sorted(id_ for id_ in held if id_ is not None))
-    return [_followed(one, shops) for one in results]
+    return [_followed(one, shops) if _settles(one, settled) else one for one in results]
+
+
+def _settles(result: Result, settled: Collection[int]) -> bool:
+    """Whether something is known now that an open stop may have waited for.
+
+    What is only put off is settled later. A call that failed and may have had an effect is asked about, or has a
+    letter: its stop, looked at again, would only ask once more.
+    """
+    if result.ref.state is not State.ON_HOLD:
+        return False
+    if isinstance(result, Failed):
+        return result.ref.subject_id in settled
+    return isinstance(result.outcome, (Done, Hold))
 
 
 def _followed(result: Result, shops: Mapping[int, str]) -> Result:
     id_ = result.ref.fulfillment_order_id
-    if id_ is None or id_ not in shops or not (isinstance(result, Finished) and isinstance(result.outcome, Done)):
+    if id_ is None or id_ not in shops:
         return result
     return replace(result, follow=(*result.follow, stop_work(id_, result.ref.lane, shops[id_])))
 
