@@ -16,7 +16,9 @@ from infra.tables.pool import Connection
 from infra.tables.stops import confirm_stops, open_stops
 
 
-def confirm_in_house(tx: Connection, locked: Sequence[Locked], by: str) -> tuple[list[int], set[BellKey]]:
+def confirm_in_house(
+    tx: Connection, locked: Sequence[Locked], by: str, reason: str = ""
+) -> tuple[list[int], set[BellKey]]:
     """The goods were found and put aside, and their documents go no further.
 
     Returns the fulfillment orders whose open stop goes on with that, and the bells to ring after the commit. What has
@@ -26,10 +28,11 @@ def confirm_in_house(tx: Connection, locked: Sequence[Locked], by: str) -> tuple
     confirmed = set(confirm_stops(tx, sorted(shops), by))
     stop_documents(tx, live_references(tx, sorted(confirmed)) if confirmed else [])
     writes = Writes()
+    facts = {"by": by} | ({"reason": reason} if reason else {})
     for one in locked:
         if one.id in confirmed:
             ref = SubjectRef(one.id, one.lane, one.order_id, one.id, None, one.state)
-            writes.events.append(event(STOPS, ref, "stop_confirmed", Cause.PERSON, facts={"by": by}))
+            writes.events.append(event(STOPS, ref, "goods_confirmed", Cause.PERSON, facts=facts))
             writes.added.append(stop_work(one.id, one.lane, shops[one.id]))
     write(tx, STOPS, writes)
     return sorted(confirmed), {BellKey(work.step, work.lane, work.account) for work in writes.added}
