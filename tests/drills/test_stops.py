@@ -49,15 +49,3 @@ def test_the_times_of_stops_are_told_by_their_end():
 @pytest.mark.xdist_group("runs")
 def test_without_a_proof_a_stopped_parcel_leaves_and_is_found(plan):
     assert stops._leaves_unproven(plan)
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("runs")
-def test_every_stop_ends_and_harms_nobody(plan, monkeypatch):
-    monkeypatch.setattr(stops, "ORDERS_QUICK", 40)
-    monkeypatch.setattr(stops, "FAULTS_QUICK", 1)
-    monkeypatch.setattr(stops, "WISHES_SHARE", 0.3)
-    monkeypatch.setattr(stops, "_leaves_unproven", lambda _plan: True)
-    trial = stops.stop_storm(plan)
-    assert failures(trial) == []
-    assert trial.told[-1].endswith(" s")
