@@ -64,6 +64,9 @@ WHERE f.id = ANY(%(ids)s)
   AND NOT EXISTS (SELECT 1 FROM placement AS l
                   WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
   AND (EXISTS (SELECT 1 FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status = 'intended')
+       -- Without packages of ours the warehouse books. What it had was stopped.
+       OR EXISTS (SELECT 1 FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status = 'stopped')
+          AND NOT EXISTS (SELECT 1 FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL)
        OR EXISTS (SELECT 1 FROM package AS p JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked'
                   WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                     AND s.booked_at >= t.takes_orders_since)

@@ -318,6 +318,16 @@ def test_a_stop_that_nobody_asked_for_is_for_a_person_and_its_release_places_ane
     assert documents.placements()[1] == ("east", 2, "placed", "", False)
 
 
+def test_what_a_warehouse_that_books_has_stopped_is_placed_anew_too(booking, documents, tell):
+    """Once drawn: the released order had no due work, because it has no package of ours yet."""
+    tell(("stopped", {}))
+    released = release(booking.db, 1, HoldCode.DISPATCH_ERROR, Author("mei", "asked them"))
+    assert (released.state, released.due) == ("allocated", ("dispatch",))
+    booking.run("dispatch")
+    assert documents.placements() == [("east", 1, "stopped", "", False), ("east", 2, "placed", "", False)]
+    assert documents.breaches() == []
+
+
 def test_events_during_a_hold_wait_for_its_end_with_all_they_tell(booking, documents, tell):
     booking.rows("UPDATE fulfillment_order SET state = 'on_hold', resume_state = 'allocated'")
     tell(("packed", {"packages": (EventPackage("YT1", "yto", 300, (("1001", 2), ("1002", 1))),)}))

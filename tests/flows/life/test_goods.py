@@ -10,6 +10,7 @@ import pytest
 
 from actors import dispatch, track, void
 from actors.parcels import events
+from domain.rules import RefundScope
 from domain.stops import VoidStatus
 from domain.tracking import COMPLETED_AFTER
 from ops.views.ledgers import our_ledger
@@ -391,3 +392,19 @@ def test_events_in_any_order_end_in_the_same_state(lives):
         look(life)
     assert states(life) == ["delivered"]
     assert COMPLETED_AFTER.total_seconds() == DAY_S
+
+
+def test_a_part_that_waited_is_not_held_for_what_the_other_part_has_shipped(make_house):
+    """Once drawn: review took our own shipment of the other lines for somebody else's."""
+    life = Life(make_house())
+    rules = {"refund_asked_holds": RefundScope.LINES}
+    life.opens(forgets=True, rules=rules, first=[[("SECOND", 3), ("FIRST", 2)]])
+    # The platform pays nothing back by itself, so that the buyer can take the wish back.
+    life.house.world.platform.desk.mood.refuse_answers = 100
+    life.wish_of_line(0, 1, "ask_refund")
+    life.house.settle()
+    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)]
+    life.wish_of_line(0, 1, "withdraw_refund")
+    life.teardown()
+    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)] * 2
+    assert life.house.open_holds() == []

@@ -403,22 +403,6 @@ def test_a_released_hold_buys_no_label_for_what_nobody_wants(make_house, wish):
     assert len(life.house.world.waybills.by_number) == 1
 
 
-def test_a_part_that_waited_is_not_held_for_what_the_other_part_has_shipped(make_house):
-    """Once drawn: review took our own shipment of the other lines for somebody else's."""
-    life = Life(make_house())
-    rules = {"refund_asked_holds": RefundScope.LINES}
-    life.opens(forgets=True, rules=rules, first=[[("SECOND", 3), ("FIRST", 2)]])
-    # The platform pays nothing back by itself, so that the buyer can take the wish back.
-    life.house.world.platform.desk.mood.refuse_answers = 100
-    life.wish_of_line(0, 1, "ask_refund")
-    life.house.settle()
-    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)]
-    life.wish_of_line(0, 1, "withdraw_refund")
-    life.teardown()
-    assert life.house.rows("SELECT status FROM writeback") == [("confirmed",)] * 2
-    assert life.house.open_holds() == []
-
-
 def test_whatever_happens_every_order_ends(make_house):
     run_state_machine_as_test(
         lambda: Life(make_house()),
