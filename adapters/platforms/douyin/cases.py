@@ -36,7 +36,7 @@ _LINES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class CaseNames:
+class DouyinCaseNames:
     """How one call names the fields of a case."""
 
     case_id: str
@@ -48,7 +48,7 @@ class CaseNames:
     quantity: str
 
 
-LISTED = CaseNames(
+LISTED = DouyinCaseNames(
     case_id="aftersale_id",
     status="aftersale_status",
     kind="aftersale_type",
@@ -57,7 +57,7 @@ LISTED = CaseNames(
     amount="refund_amount",
     quantity="aftersale_num",
 )
-DETAILED = CaseNames(
+DETAILED = DouyinCaseNames(
     case_id="after_sale_id",
     status="after_sale_status",
     kind="after_sale_type",
@@ -69,11 +69,11 @@ DETAILED = CaseNames(
 
 
 @dataclass(slots=True)
-class CaseRow:
+class DouyinCaseRow:
     """A case that is read field by field. `fault`: the first field that could not be read."""
 
     fields: Fields
-    names: CaseNames
+    names: DouyinCaseNames
     fault: str = ""
 
     def read(self, name: str, how: Callable[[], T], otherwise: T) -> T:
@@ -106,7 +106,7 @@ def read_case(body: bytes, asked: str) -> AfterSaleCase:
     info = process.child("after_sale_info")
     if info.key(DETAILED.case_id) != asked:
         raise Malformed("answer_not_ours", "another case than the one asked for")
-    row = CaseRow(info, DETAILED)
+    row = DouyinCaseRow(info, DETAILED)
     order_id, line_ids = row.read("order_info", lambda: _detailed_lines(data, row), _NO_LINES)
     service = row.read("arbitrate_info", lambda: _service_of(process, "arbitrate_info"), "?")
     back = row.read("logistics_info", lambda: _parcel(process, "return"), "")
@@ -127,7 +127,7 @@ def _listed(path: str, row: object, window_end: datetime) -> tuple[AfterSaleCase
     try:
         item = Fields(row, path, Malformed)
         info = item.child("aftersale_info")
-        case = CaseRow(info, LISTED)
+        case = DouyinCaseRow(info, LISTED)
         changed_at = case.moment("update_time")
         order_id, line_ids = case.read("order_info", lambda: _listed_lines(item, info), _NO_LINES)
         back = case.text("return_logistics_code")
@@ -146,7 +146,7 @@ def _listed_lines(item: Fields, info: Fields) -> _Lines:
     return order_id, (order_id_of(info.key("related_id")),)
 
 
-def _detailed_lines(data: Fields, row: CaseRow) -> _Lines:
+def _detailed_lines(data: Fields, row: DouyinCaseRow) -> _Lines:
     order = data.child("order_info")
     order_id = order_id_of(order.key("shop_order_id"))
     if row.fields.word(DETAILED.order_type) != describe.CASE_OF_LINE:
@@ -188,7 +188,7 @@ def _nameless(row: object, changed_at: datetime, code: str) -> AfterSaleCase:
 
 
 def _case(
-    row: CaseRow,
+    row: DouyinCaseRow,
     changed_at: datetime,
     order_id: str,
     line_ids: tuple[str, ...],
@@ -232,7 +232,7 @@ def _case(
     )
 
 
-def _stage(row: CaseRow, kind: CaseKind, service: str) -> tuple[CaseStage, CaseNeeds]:
+def _stage(row: DouyinCaseRow, kind: CaseKind, service: str) -> tuple[CaseStage, CaseNeeds]:
     status = row.fields.word(row.names.status)
     stage, needs = describe.CASE_STATES.get(status, (CaseStage.UNKNOWN, CaseNeeds.UNKNOWN))
     if stage is CaseStage.REFUNDED and kind in describe.ENDS_WITH_GOODS:
