@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.parcels.unwanted import LeftBehind, unwanted_waybill
 from actors.tools import Tools
 from adapters.ports import Courier
 from domain.errors import Conflict, Malformed, Refused, Throttled, Transient
+from domain.gates import ENGINE
 from domain.holds import HoldCode, waybill_facts
 from domain.order import Lane
 from domain.outcomes import Done, Hold, Later
@@ -21,6 +23,7 @@ from infra.engine.remote import Intended, Lease, call_each
 from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef, decide_each
 from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
+from infra.tables.cases import NewCase, close_of_dead_waybills, open_cases
 from infra.tables.fulfillment import SubjectsQuery, lock_subject_rows
 from infra.tables.holds import open_holds, release_holds
 from infra.tables.pool import Connection
@@ -59,7 +62,10 @@ _NO_EFFECT = (Transient, Throttled)
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """A waybill to cancel. `seen_before`: a cancel may have been asked for already."""
+    """A waybill to cancel. `seen_before`: a cancel may have been asked for already.
+
+    `is_left_behind`: its order goes on without the package. `shop`: account of the order's shop.
+    """
 
     ref: SubjectRef
     account: str
@@ -67,6 +73,8 @@ class Unwanted:
     reference: str
     waybill: str
     seen_before: bool
+    shop: str = ""
+    is_left_behind: bool = False
 
     @property
     def fulfillment_order_id(self) -> int:
@@ -137,7 +145,9 @@ class VoidStep:
         void_shipments(tx, [one.reference for one in voided])
         note_voids(tx, {one.reference: _status(one, a) for one, a in answered if not isinstance(a, Voided)})
         _release_settled(tx, voided)
+        close_of_dead_waybills(tx, [one.ref.subject_id for one in voided], ENGINE)
         shops = open_stops(tx, sorted({one.fulfillment_order_id for one, _ in answered}))
+        open_cases(tx, [_case(one, a) for one, a in answered if _is_case(one, a, shops)])
         answers = {one.ref.subject_id: answer for one, answer in answered}
 
         def result_of(one: Unwanted) -> Result:
@@ -205,10 +215,29 @@ def _result_of(one: Unwanted, answer: object, shops: Mapping[int, str]) -> Resul
         return Finished(one.ref, Done(facts={**facts, "answer": "voided"}), Cause.COURIER, follow=follow)
     assert isinstance(answer, NotVoided)
     done = Done(facts={**facts, "answer": answer.status, "code": answer.code})
-    # A stop of a collected parcel goes on by itself; otherwise a person must see to the waybill.
-    is_cared_for = answer.status is VoidStatus.COLLECTED and bool(follow)
+    # A stop of a collected parcel goes on by itself; otherwise a person must see to the waybill. A hold would keep an
+    # order that goes on without the package from going on after any later hold: that is a case.
+    is_cared_for = _is_case(one, answer, shops) or (answer.status is VoidStatus.COLLECTED and bool(follow))
     holds = () if is_cared_for else (Hold(HoldCode.UNWANTED_WAYBILL, {**facts, "code": answer.code}),)
     return Finished(one.ref, done, Cause.COURIER, holds=holds, follow=follow)
+
+
+def _is_case(one: Unwanted, answer: object, shops: Mapping[int, str]) -> bool:
+    """The waybill lives, and its order goes on without the package."""
+    return isinstance(answer, NotVoided) and one.is_left_behind and one.fulfillment_order_id not in shops
+
+
+def _case(one: Unwanted, answer: NotVoided) -> NewCase:
+    assert one.ref.order_id is not None
+    left = LeftBehind(
+        shop=one.shop,
+        order_id=one.ref.order_id,
+        package_id=one.ref.subject_id,
+        reference=one.reference,
+        courier=one.courier,
+        waybill=one.waybill,
+    )
+    return unwanted_waybill(left, {"code": answer.code})
 
 
 def _again(ref: SubjectRef, shops: Mapping[int, str]) -> tuple[NewWork, ...]:
@@ -219,7 +248,9 @@ def _again(ref: SubjectRef, shops: Mapping[int, str]) -> tuple[NewWork, ...]:
 
 
 def _unwanted(ref: SubjectRef, row: UnwantedRow, *, seen_before: bool) -> Unwanted:
-    return Unwanted(ref, row.account, row.courier, row.reference, row.waybill, seen_before)
+    is_left = row.is_cancelled and row.state != State.CLOSED
+    about = (row.account, row.courier, row.reference, row.waybill)
+    return Unwanted(ref, *about, seen_before, shop=row.shop, is_left_behind=is_left)
 
 
 def _place_of(row: UnwantedRow) -> SubjectRef:

@@ -61,6 +61,9 @@ STEP = Step(
 _TURN_S = 1.0
 # A number that may not travel is told to nobody; how the case about it ended is looked at this much later.
 _DOUBT_S = 600.0
+# What a platform heard of the other pieces of a line is found out by their own package; this package looks again this
+# much later.
+_UNCLEAR_S = 10.0
 # These errors say that the call had no effect.
 _CLEAR = (Transient, Throttled, Refused, Misconfigured)
 
@@ -116,7 +119,8 @@ class WritebackStep:
         return 3 * self.tools.settings.door.total_s
 
     def intend(self, tx: Connection, subject_ids: Sequence[int]) -> Intended[PendingWriteback]:
-        rows = load_writebacks(tx, subject_ids)
+        # Packages that may have been told come first: the others of their orders wait for what is found out.
+        rows = sorted(load_writebacks(tx, subject_ids), key=lambda row: not row.is_asked_about)
         held = _held(tx, rows)
         intents: list[PendingWriteback] = []
         finished: list[Result] = []
@@ -137,7 +141,8 @@ class WritebackStep:
             else:
                 taken.add(row.order_id)
                 intents.append(_pending(ref, row, may_tell=row.package_id not in held))
-        intents = _with_divided(tx, intents)
+        intents, unclear = _with_divided(tx, intents)
+        finished += [Finished(one.ref, Later("other_package_unclear", after_s=_UNCLEAR_S)) for one in unclear]
         leave_untold(tx, [row.package_id for row in rows if row.package_id in held and not row.is_asked_about])
         if intents:
             ids = [one.ref.subject_id for one in intents]
@@ -318,19 +323,27 @@ def _shown_as(status: PlatformStatus, one: PendingWriteback) -> str:
     return min(shown) if shown and shown <= one.others and known <= divided else ""
 
 
-def _with_divided(tx: Connection, intents: Sequence[PendingWriteback]) -> list[PendingWriteback]:
-    """The same intents; those of packages with a part of a line with what the platform has heard of the rest."""
+def _with_divided(
+    tx: Connection, intents: Sequence[PendingWriteback]
+) -> tuple[list[PendingWriteback], list[PendingWriteback]]:
+    """The same intents; those of packages with a part of a line with what the platform has heard of the rest.
+
+    Apart from them those that must wait until it is known what the platform has heard: more of a line would be
+    announced than is to come, and the platform refuses that.
+    """
     divided = divided_lines(tx, [one.ref.subject_id for one in intents if one.handover.divided])
-    return [
-        replace(
-            one,
-            handover=replace(one.handover, completes=found.completes & one.handover.divided),
-            others=found.others,
-        )
-        if (found := divided.get(one.ref.subject_id)) is not None
-        else one
-        for one in intents
-    ]
+    ready: list[PendingWriteback] = []
+    unclear: list[PendingWriteback] = []
+    for one in intents:
+        found = divided.get(one.ref.subject_id)
+        if found is None:
+            ready.append(one)
+        elif found.is_other_unclear and not one.seen_before:
+            unclear.append(one)
+        else:
+            handover = replace(one.handover, completes=found.completes & one.handover.divided)
+            ready.append(replace(one, handover=handover, others=found.others))
+    return ready, unclear
 
 
 def _pending(ref: SubjectRef, row: WritebackRow, *, may_tell: bool) -> PendingWriteback:

@@ -49,6 +49,9 @@ class CaseRule:
     keeps_open: bool = True
 
 
+# Fact of a case: the platform was told the waybill of a package that does not travel.
+TOLD_TO_PLATFORM = "told_to_platform"
+
 CASES: dict[CaseKind, CaseRule] = {
     CaseKind.RETURNED_TO_SENDER: CaseRule("warehouse", 72, "the courier brings the parcel back"),
     CaseKind.LOST: CaseRule("logistics", 24, "the courier says that the parcel is lost or destroyed"),
@@ -60,7 +63,7 @@ CASES: dict[CaseKind, CaseRule] = {
         "service", 24, "the courier has had the parcel for days, and nobody has signed for it"
     ),
     CaseKind.UNWANTED_WAYBILL: CaseRule(
-        "logistics", 4, "its warehouse has refused the order, which goes on; the waybill lives", keeps_open=False
+        "logistics", 4, "its warehouse has refused or stopped the order; the waybill lives", keeps_open=False
     ),
     CaseKind.UNWANTED_PARCEL: CaseRule(
         "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"

@@ -9,6 +9,7 @@ from pathlib import Path
 from drills.checkers import check_all, number
 from drills.course import Moment, hurt, look, patiently, script, stands_still, until
 from drills.drill import Plan, Trial
+from drills.harms import kill
 from drills.queries import DRILLS
 from drills.small_world import SPOTLESS, TOLD
 from infra.sweeper.schedule import ALARMS_EVERY_S
@@ -46,6 +47,7 @@ def warehouse_away(plan: Plan) -> Trial:
         demo.stage.pull("set_warehouse", location=_AWAY, floor={"is_away": True})
         trial.check("the rest goes on until nothing is left to do", stands_still(demo, _STILL_S), _by_location(demo))
         patiently(demo, lambda: _let_an_hour_pass(demo))
+        _have_alarms_looked_at(demo, plan)
         trial.check("somebody hears of it", _patiently_until(demo, lambda: _is_alarmed(demo)), _AWAY)
         time.sleep(after_s)
         here = _by_location(demo)
@@ -69,6 +71,7 @@ def warehouse_away(plan: Plan) -> Trial:
         trial.check("memory of a worker at its peak", peak_kb <= _PEAK_MAX_KB, f"{peak_kb // 1024} MB")
         held = _holds(demo)
         trial.check("nothing is held", not held, held)
+        _have_alarms_looked_at(demo, plan)
         trial.check("the alarm is over", _patiently_until(demo, lambda: not _is_alarmed(demo)))
         check_all(demo, trial)
     return trial
@@ -81,6 +84,12 @@ def _patiently_until(demo: RunningDemo, holds: Callable[[], bool]) -> bool:
         if time.monotonic() > ends_at:
             return False
     return True
+
+
+def _have_alarms_looked_at(demo: RunningDemo, plan: Plan) -> None:
+    """In the short form a new sweeper takes over, and looks at alarms at once; the long form waits for that minute."""
+    if plan.is_quick:
+        kill("sweeper")(demo)
 
 
 def _let_an_hour_pass(demo: RunningDemo) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.cases import CaseKind, case_id_of
+from actors.parcels.unwanted import LeftBehind, unwanted_waybill
 from domain.dispatch import Correction, DocumentRefusal, PlacementStatus, correction
-from domain.holds import waybill_facts
 from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done
@@ -32,8 +31,6 @@ from infra.tables.writebacks import drop_untold
 
 # The order still was in the house when the refusal came.
 _TAKES_BACK = frozenset({State.ALLOCATED, State.IN_WAREHOUSE})
-# Fact of the case about a waybill that the platform was told and that does not travel.
-IS_TOLD = "told_to_platform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +125,16 @@ def _needs_person(cancelled: Sequence[CancelledPackage], voids: Sequence[NewWork
 
 def _unwanted(one: RefusedDocument, package: CancelledPackage) -> NewCase:
     assert one.ref.order_id is not None
-    facts = {**waybill_facts(package.courier, package.waybill or ""), "document": one.reference}
-    return NewCase(
+    left = LeftBehind(
         shop=one.order.key.account,
-        case_id=case_id_of(CaseKind.UNWANTED_WAYBILL, package.reference or f"package-{package.id}"),
-        kind=CaseKind.UNWANTED_WAYBILL,
         order_id=one.ref.order_id,
         package_id=package.id,
-        facts=facts | ({IS_TOLD: True} if package.is_told else {}),
+        reference=package.reference,
+        courier=package.courier,
+        waybill=package.waybill or "",
+        is_told=package.is_told,
     )
+    return unwanted_waybill(left, {"document": one.reference})
 
 
 def _cancel(tx: Connection, ids: Sequence[int]) -> tuple[dict[int, list[CancelledPackage]], dict[int, list[NewWork]]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row
 
-from domain.cases import CASES, CaseKind
+from domain.cases import CASES, TOLD_TO_PLATFORM, CaseKind
 from domain.clocks import CLOCKS, ClockName
 from domain.errors import Facts, Refused
 from domain.gates import ENGINE
@@ -68,6 +68,21 @@ def close_cases_of(
         return 0
     named = {"ids": list(package_ids), "kinds": list(kinds), "author": author, "reason": reason}
     return len(tx.execute(CASE["close_of_packages"], named).fetchall())
+
+
+def close_of_dead_waybills(tx: Connection, package_ids: Sequence[int], author: str) -> None:
+    """Close the cases about unwanted waybills of packages whose waybill is void. No statement for none.
+
+    A case whose waybill the platform shows stays open.
+    """
+    if package_ids:
+        named = {
+            "ids": list(package_ids),
+            "kind": CaseKind.UNWANTED_WAYBILL,
+            "told": TOLD_TO_PLATFORM,
+            "author": author,
+        }
+        tx.execute(CASE["close_of_dead_waybills"], named)
 
 
 def count_open_cases(tx: Connection, order_ids: Sequence[int]) -> dict[int, int]:

@@ -98,13 +98,17 @@ def want_voids(tx: Connection, package_ids: Sequence[int]) -> list[UnwantedPacka
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnwantedRow:
-    """A package whose waybill nobody wants. `busy_s`: so long a call that cancels it may still run."""
+    """A package whose waybill nobody wants. `busy_s`: so long a call that cancels it may still run.
+
+    `shop`: account of the order's shop. `is_cancelled`: the order goes on without the package, unless it is closed.
+    """
 
     package_id: int
     fulfillment_order_id: int
     state: str
     lane: str
     order_id: int
+    shop: str
     account: str
     courier: str
     reference: str
@@ -112,6 +116,7 @@ class UnwantedRow:
     waybill: str
     has_left: bool
     void: str
+    is_cancelled: bool
     busy_s: float
 
 
@@ -143,7 +148,7 @@ def still_unwanted(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[
 
 
 def want_again(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
-    """Waybills are wanted after all, as long as no courier was asked to cancel them."""
+    """Waybills are wanted after all, as long as no courier may still cancel them."""
     tx.execute(SHIPMENTS["want_again"], {"ids": list(fulfillment_order_ids)})
 
 

@@ -40,10 +40,14 @@ class WritebackRow(PackageRow):
 class DividedLines(NamedTuple):
     """Of a package with a part of a line: the lines that `completes` the telling, and the waybills of our `others` that
     hold pieces of the same lines.
+
+    `is_other_unclear`: the platform may have heard of such another package, and is still to be asked, so `completes` is
+    not known yet.
     """
 
     completes: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
+    is_other_unclear: bool = False
 
 
 class NewWriteback(NamedTuple):
@@ -88,7 +92,10 @@ def divided_lines(tx: Connection, package_ids: Sequence[int]) -> dict[int, Divid
     if not package_ids:
         return {}
     rows = tx.execute(WRITEBACKS["divided"], {"ids": list(package_ids)})
-    return {id_: DividedLines(frozenset(lines or ()), frozenset(others)) for id_, lines, others in rows}
+    return {
+        id_: DividedLines(frozenset(lines or ()), frozenset(others), is_other_unclear=is_other_unclear)
+        for id_, lines, others, is_other_unclear in rows
+    }
 
 
 def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) -> None:
@@ -98,6 +105,14 @@ def begin_writebacks(tx: Connection, package_ids: Sequence[int], call_s: float) 
     """
     if package_ids:
         tx.execute(WRITEBACKS["begin_writebacks"], {"ids": list(package_ids), "call_s": call_s})
+
+
+def give_up_sending(tx: Connection, package_id: int) -> None:
+    """End a write-back whose process died during its call, and that nobody will try again; one in another state stays.
+
+    The platform may have heard it, so another try would ask first.
+    """
+    tx.execute(WRITEBACKS["give_up"], {"id": package_id})
 
 
 def leave_untold(tx: Connection, package_ids: Sequence[int]) -> None:

@@ -26,6 +26,7 @@ from infra.tables.orders import lock_fulfillment
 from infra.tables.placements import ask_about_documents
 from infra.tables.pool import Connection, Database
 from infra.tables.shipments import ask_about
+from infra.tables.writebacks import give_up_sending
 from ops.verbs.change import Change, change
 
 
@@ -68,6 +69,9 @@ def discard_in(made: Change, letter_id: int, author: Author) -> bool:
     if held and step == "label":
         # No person has to act, but the courier is asked what it may have booked.
         ask_about(tx, [held[0].id], is_suspect=crashes > 0)
+    if step == "writeback":
+        # The platform hears one package of an order at a time, and the others would wait for this one for ever.
+        give_up_sending(tx, subject_id)
     ref = SubjectRef(subject_id, Lane(lane), order_id, fulfillment_order_id)
     made.note(Verb.LETTER_DISCARDED, f"letter/{letter_id}", {"state": "open"}, {"state": "discarded"})
     _record(tx, step, ref, verb=Verb.LETTER_DISCARDED, letter_id=letter_id, author=author)

@@ -430,3 +430,12 @@ def make_merchant(database: Database, event_loop: EventLoopThread) -> Callable[.
 @pytest.fixture
 def merchant(make_merchant: Callable[..., Merchant]) -> Merchant:
     return make_merchant()
+
+
+@pytest.fixture
+def five(merchant, trade):
+    """Five approved orders."""
+    merchant.stock(**{"TEE-1": 100})
+    merchant.deliver(*(trade() for _ in range(5)))
+    merchant.flow("review")
+    return merchant

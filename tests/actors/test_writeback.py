@@ -14,6 +14,7 @@ from infra.tables.orders import lock_fulfillment
 from infra.tables.writebacks import load_writebacks
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
+from ops.verbs.letters import discard
 
 LI = Author("li", "the buyer has called")
 
@@ -165,14 +166,46 @@ def test_packages_of_one_order_are_told_one_after_the_other(shipped):
     assert shipped.rows("SELECT DISTINCT status FROM writeback") == [("confirmed",)]
 
 
+def die_while_telling(merchant, package_id):
+    """The process of one package's telling is gone, and so is the work."""
+    merchant.rows(
+        "UPDATE writeback SET status = 'sending', call_deadline = now() + interval '1 minute' WHERE package_id = %s",
+        package_id,
+    )
+    merchant.rows("DELETE FROM work WHERE step = 'writeback' AND subject_id = %s", package_id)
+
+
 def test_a_package_waits_while_another_one_is_told(shipped):
     second_package(shipped)
-    first = shipped.one("SELECT min(package_id) FROM writeback")
-    shipped.rows("UPDATE writeback SET status = 'sending' WHERE package_id <> %s", first)
-    shipped.rows("DELETE FROM work WHERE step = 'writeback' AND subject_id <> %s", first)
+    [(first,), (second,)] = shipped.rows("SELECT package_id FROM writeback ORDER BY package_id")
+    die_while_telling(shipped, second)
     shipped.run("writeback")
     assert shipped.platform.told == []
     assert shipped.due("writeback") == [(first, 0)]
+
+
+def test_a_package_waits_for_the_letter_of_another_one_until_that_is_discarded(shipped):
+    second_package(shipped)
+    [(first,), (second,)] = shipped.rows("SELECT package_id FROM writeback ORDER BY package_id")
+    die_while_telling(shipped, second)
+    letter_id = shipped.one(
+        """INSERT INTO dead_letter (step, subject_id, lane, account, order_id, fulfillment_order_id, code, fingerprint,
+               causes, attempts, crashes, owner, due_at)
+           SELECT 'writeback', %s, lane, '', order_id, id, 'worker_killed', 'f', '[]', 0, 2, 'x', now()
+           FROM fulfillment_order RETURNING id""",
+        second,
+    )
+    shipped.fall_due()
+    shipped.run("writeback")
+    assert (shipped.platform.told, shipped.due("writeback")) == ([], [(first, 0)])
+    shipped.rows("UPDATE writeback SET call_deadline = now() + interval '1 minute' WHERE package_id = %s", second)
+    discard(shipped.db, letter_id, LI)
+    shipped.rows("UPDATE work SET due_at = now() - interval '1 second'")
+    shipped.run("writeback")
+    assert shipped.platform.told == [], "its call may still run"
+    shipped.fall_due()
+    shipped.run("writeback")
+    assert (shipped.platform.told, shipped.due("writeback")) == (["SF0001"], [])
 
 
 def test_a_confirmed_write_back_is_left_alone(shipped):

@@ -15,10 +15,10 @@ def steps_of(names):
 
 def test_the_groups_share_out_all_steps() -> None:
     assert GROUPS == {
-        "pull": ("pull",),
-        "order": ("normalize", "reserve", "review", "stop", "route", "warehouse"),
+        "pull": ("pull", "pull_cases"),
+        "order": ("normalize", "apply_case", "reserve", "review", "stop", "route", "warehouse"),
         "label": ("label", "dispatch", "recall", "void", "intercept"),
-        "tell": ("writeback", "notify", "track"),
+        "tell": ("answer", "writeback", "notify", "track"),
     }
     assert set(group_by_step(GROUPS)) == set(STEPS)
 

@@ -1,6 +1,7 @@
 """A witness of what becomes of each piece: it sees what platform, courier and warehouses answer."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from domain.holds import HoldCode
 from domain.order import OrderKey
@@ -56,12 +57,22 @@ class Witness:
         return next(one for one in self.world.book.trades.values() if order_base(_key(one)) == base)
 
     def living(self, trade: Trade) -> Counter[str]:
-        """Pieces by title in packages with a living waybill."""
+        """Pieces by title in packages with a living waybill, without those that a warehouse has refused."""
         pieces: Counter[str] = Counter()
         for waybill in self.world.waybills.by_number.values():
-            if waybill.is_alive and self.trade_of(waybill) is trade:
+            if waybill.is_alive and self.trade_of(waybill) is trade and not self._is_refused(waybill):
                 pieces.update(cargo_of(waybill))
         return pieces
+
+    def _is_refused(self, waybill: Waybill) -> bool:
+        """Whether no warehouse will hand the package over: its pieces go in another one, its waybill is a person's."""
+        documents = [
+            document
+            for book in self.world.warehouses.books.values()
+            for document in book.all
+            if any(package.waybill == waybill.number for package in document.order.packages)
+        ]
+        return bool(documents) and not waybill.is_collected and all(one.state == "refused" for one in documents)
 
     def in_documents(self, trade: Trade) -> Counter[str]:
         """Pieces by title that warehouses ship, or have shipped, for a trade."""
@@ -90,14 +101,14 @@ class Witness:
         ]
 
     def untold(self) -> list[str]:
-        """Lines of open trades that the merchant ships and that are not written back."""
-        told = {oid for said in self.world.ledger.write_backs for oid in said.line_ids}
+        """Lines of open trades that the merchant ships and that are not written back with all their pieces."""
+        told = self._pieces_told(self.world.ledger.write_backs)
         return [
             str(oid)
             for trade in self.world.book.trades.values()
             if trade.status in {TO_SHIP, PART_SHIPPED, SHIPPED}
             for oid, line in trade.lines
-            if line.is_ours and oid not in trade.gone and oid not in told
+            if line.is_ours and oid not in trade.gone and told[oid] < line.quantity
         ]
 
     def shows_no(self, code: str, tid: str) -> bool:
@@ -110,24 +121,17 @@ class Witness:
                 trade.closed or trade.status in {CLOSED, CLOSED_UNPAID} or OPEN_REFUNDS & {*trade.refunds.values()}
             )
         if code == HoldCode.SHIPPED_ELSEWHERE:
-            return not self.is_divided(trade) and all(one.by is Sender.API for one in trade.shipments.values())
+            return all(one.by is Sender.API for one in trade.shipments.values())
         return False
 
-    def is_divided(self, trade: Trade) -> bool:
-        """Whether a warehouse has put one document into several packages: of a line the platform takes one number."""
-        documents = Counter(
-            one.booking.document
-            for one in self.world.waybills.by_number.values()
-            if one.booking.document and self.trade_of(one) is trade
-        )
-        return any(count > 1 for count in documents.values())
-
-    def _with_siblings(self, waybill: Waybill) -> Counter[str]:
-        """Pieces in a package, and in the others that a warehouse made of the same document."""
-        pieces = cargo_of(waybill)
-        for other in self.world.waybills.by_number.values():
-            if other is not waybill and other.is_alive and waybill.booking.document:
-                pieces += cargo_of(other) if other.booking.document == waybill.booking.document else Counter()
+    def _pieces_told(self, write_backs: Iterable[WriteBack]) -> Counter[int]:
+        """Pieces by line id: a write-back without pieces tells of a whole line."""
+        pieces: Counter[int] = Counter()
+        for said in write_backs:
+            for oid, line in self.world.book.trades[said.tid].lines:
+                if oid in said.line_ids:
+                    part = said.pieces_of(oid)
+                    pieces[oid] += line.quantity if part is None else part
         return pieces
 
     def _see_document(self, document: Document) -> None:
@@ -167,18 +171,22 @@ class Witness:
                 self.wrongs.append(f"{name}: {count} {title} labelled, {free[title]} without a refund")
 
     def _see_telling(self, said: WriteBack) -> None:
+        """Pieces of one line may go in several packages: each package is told once, of no more than it holds."""
         trade = self.world.book.trades[said.tid]
-        earlier = {oid for one in self.world.ledger.write_backs[: self._write_backs] for oid in one.line_ids}
-        if again := earlier & set(said.line_ids):
+        lines = {oid: line for oid, line in trade.lines if oid in said.line_ids}
+        earlier = self.world.ledger.write_backs[: self._write_backs]
+        told = self._pieces_told([*earlier, said])
+        of_number = {oid for one in earlier if one.number == said.number for oid in one.line_ids}
+        if again := {oid for oid, line in lines.items() if oid in of_number or told[oid] > line.quantity}:
             self.wrongs.append(f"{said.tid}: told again of {again}")
-        if gone := trade.gone.keys() & set(said.line_ids):
+        if gone := trade.gone.keys() & lines:
             self.wrongs.append(f"{said.tid}: told of {gone}, which are not the merchant's to ship any more")
         waybill = self.world.waybills.by_number.get(said.number)
-        told = Counter[str]()
-        for oid, line in trade.lines:
-            told[line.sku.title] += line.quantity if oid in said.line_ids else 0
-        if waybill is None or not waybill.is_alive or told - self._with_siblings(waybill):
-            self.wrongs.append(f"{said.tid}: told of {dict(told)}, which {said.number} does not carry")
+        pieces = Counter[str]()
+        for oid, count in self._pieces_told([said]).items():
+            pieces[lines[oid].sku.title] += count
+        if waybill is None or not waybill.is_alive or pieces - cargo_of(waybill):
+            self.wrongs.append(f"{said.tid}: told of {dict(pieces)}, which {said.number} does not carry")
 
 
 def _key(trade: Trade) -> OrderKey:

@@ -1,25 +1,10 @@
 -- The intercept of a parcel that has left, and parcels that are expected back. Earlier code neither writes nor reads any of
--- it.
-ALTER TABLE shipment
-    ADD COLUMN intercept_wanted_at timestamptz,
-    ADD COLUMN intercept_status    text NOT NULL DEFAULT ''
-        CHECK (intercept_status IN ('', 'asked', 'taken', 'confirmed', 'failed', 'received')),
-    ADD COLUMN intercept_deadline  timestamptz,
-    ADD COLUMN intercept_asked_at  timestamptz,
-    ADD COLUMN intercept_code      text NOT NULL DEFAULT '';
-COMMENT ON COLUMN shipment.intercept_wanted_at IS 'since when its courier is to be asked to bring the parcel back';
-COMMENT ON COLUMN shipment.intercept_status IS 'see domain/stops.py; taken says only that the courier tries';
-COMMENT ON COLUMN shipment.intercept_deadline IS
-    'a call may be under way until then, or the courier may have taken it: only what is told of the parcel settles that';
-COMMENT ON COLUMN shipment.intercept_asked_at IS 'when its courier was last asked to intercept it';
-COMMENT ON COLUMN shipment.intercept_code IS 'why it stands as it does: the last refusal, or what ended it';
-CREATE INDEX shipment_intercepted ON shipment (intercept_wanted_at)
-    WHERE intercept_wanted_at IS NOT NULL AND intercept_status IN ('', 'asked', 'taken');
+-- it. Tables are locked in the order in which workers lock them.
 
 -- One row for each package that is expected back, or that came back.
 CREATE TABLE parcel_return (
-    package_id  bigint PRIMARY KEY REFERENCES package,
     order_id    bigint NOT NULL REFERENCES orders,
+    package_id  bigint PRIMARY KEY REFERENCES package,
     why         text NOT NULL,
     expected_at timestamptz NOT NULL DEFAULT now(),
     received_at timestamptz,
@@ -46,3 +31,19 @@ CREATE TABLE parcel_return_line (
 );
 COMMENT ON COLUMN parcel_return_line.sent IS 'pieces that the package held when it left';
 COMMENT ON COLUMN parcel_return_line.sellable IS 'back on the shelf: stock of the location grew by them';
+
+ALTER TABLE shipment
+    ADD COLUMN intercept_wanted_at timestamptz,
+    ADD COLUMN intercept_status    text NOT NULL DEFAULT ''
+        CHECK (intercept_status IN ('', 'asked', 'taken', 'confirmed', 'failed', 'received')),
+    ADD COLUMN intercept_deadline  timestamptz,
+    ADD COLUMN intercept_asked_at  timestamptz,
+    ADD COLUMN intercept_code      text NOT NULL DEFAULT '';
+COMMENT ON COLUMN shipment.intercept_wanted_at IS 'since when its courier is to be asked to bring the parcel back';
+COMMENT ON COLUMN shipment.intercept_status IS 'see domain/stops.py; taken says only that the courier tries';
+COMMENT ON COLUMN shipment.intercept_deadline IS
+    'a call may be under way until then, or the courier may have taken it: only what is told of the parcel settles that';
+COMMENT ON COLUMN shipment.intercept_asked_at IS 'when its courier was last asked to intercept it';
+COMMENT ON COLUMN shipment.intercept_code IS 'why it stands as it does: the last refusal, or what ended it';
+CREATE INDEX shipment_intercepted ON shipment (intercept_wanted_at)
+    WHERE intercept_wanted_at IS NOT NULL AND intercept_status IN ('', 'asked', 'taken');

@@ -22,6 +22,14 @@ WHERE p.id = ANY(%(ids)s) AND c.order_id = f.order_id AND c.package_id = p.id AN
   AND c.closed_at IS NULL
 RETURNING c.id;
 
+-- name: close_of_dead_waybills
+-- Open cases about waybills that nobody wants, of packages whose waybill is void. Where the platform shows the number, a
+-- person settles that first. Index order_case_of_order.
+UPDATE order_case AS c SET closed_at = now(), closed_by = %(author)s, reason = 'the waybill is void'
+FROM package AS p JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE p.id = ANY(%(ids)s) AND c.order_id = f.order_id AND c.package_id = p.id AND c.kind = %(kind)s
+  AND c.closed_at IS NULL AND NOT c.facts ? %(told)s;
+
 -- name: open_of_orders
 SELECT order_id, count(*) FROM order_case
 WHERE order_id = ANY(%(order_ids)s) AND closed_at IS NULL

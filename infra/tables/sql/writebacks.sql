@@ -27,13 +27,15 @@ DELETE FROM writeback WHERE package_id = ANY(%(ids)s) AND status = 'pending' AND
 
 -- name: load_writebacks
 -- `outside`: lines of the order that stand, and of which not all lies in this package. `lines`: without those that were
--- refunded or closed since the label, which the platform would refuse.
+-- refunded or closed since the label, which the platform would refuse. `is_taken`: also by a call that a person has given up,
+-- while that call may still run.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        s.courier, s.waybill, w.shipped_at, w.status, w.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM w.call_deadline - now())), 0)::float8 AS busy_s,
        EXISTS (SELECT 1 FROM writeback AS b
-               WHERE b.order_id = o.id AND b.package_id <> p.id AND b.status = 'sending') AS is_taken,
+               WHERE b.order_id = o.id AND b.package_id <> p.id
+                 AND (b.status = 'sending' OR b.call_deadline > now())) AS is_taken,
        p.handed_over_at IS NOT NULL AS has_left,
        EXISTS (SELECT 1 FROM order_case AS c
                WHERE c.order_id = o.id AND c.package_id = p.id AND c.kind = 'wrong_waybill'
@@ -59,12 +61,19 @@ FOR UPDATE OF w;
 
 -- name: divided
 -- Of packages with a part of a line: the lines of which the platform has heard all other pieces, and the waybills of our
--- other packages that hold pieces of them. By way of the fulfillment orders, which have indexes.
+-- other packages that hold pieces of them. By way of the fulfillment orders, which have indexes. `is_other_unclear`: the
+-- platform may have heard of one of those packages, and will be asked: its work, or a person before its letter, is open.
 SELECT m.package_id, array_agg(m.line_id) FILTER (WHERE m.told >= l.planned),
-       (SELECT coalesce(array_agg(DISTINCT n), '{}') FROM unnest(string_to_array(string_agg(m.others, ','), ',')) AS n)
+       (SELECT coalesce(array_agg(DISTINCT n), '{}') FROM unnest(string_to_array(string_agg(m.others, ','), ',')) AS n),
+       bool_or(m.is_other_unclear)
 FROM (SELECT k.package_id, k.order_id, k.line_id,
              k.quantity + coalesce(sum(j.quantity) FILTER (WHERE b.status = 'confirmed'), 0) AS told,
-             string_agg(s.waybill, ',') AS others
+             string_agg(s.waybill, ',') AS others,
+             coalesce(bool_or(b.status = 'pending' AND b.call_deadline IS NOT NULL AND (
+                 EXISTS (SELECT FROM work AS t WHERE t.step = 'writeback' AND t.subject_id = b.package_id)
+                 OR EXISTS (SELECT FROM dead_letter AS d
+                            WHERE d.step = 'writeback' AND d.subject_id = b.package_id AND d.closed_at IS NULL))),
+                      false) AS is_other_unclear
       FROM package_line AS k
       JOIN fulfillment_order AS f ON f.order_id = k.order_id
       JOIN package AS q ON q.fulfillment_order_id = f.id AND q.cancelled_at IS NULL
@@ -80,6 +89,10 @@ GROUP BY m.package_id;
 -- name: begin_writebacks
 UPDATE writeback SET status = 'sending', call_deadline = now() + make_interval(secs => %(call_s)s)
 WHERE package_id = ANY(%(ids)s);
+
+-- name: give_up
+-- Nobody will find out what came of a call: the other packages of the order need not wait for that.
+UPDATE writeback SET status = 'pending' WHERE package_id = %(id)s AND status = 'sending';
 
 -- name: leave_untold
 UPDATE writeback SET status = 'pending' WHERE package_id = ANY(%(ids)s) AND status <> 'pending';

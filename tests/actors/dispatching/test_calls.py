@@ -91,7 +91,7 @@ def test_a_refund_seen_now_holds_the_order_and_nothing_is_placed(labelled, docum
     assert (labelled.states(), labelled.holds()) == (["on_hold"], ["refund_requested"])
     assert labelled.warehouse.asked == {}
     labelled.run("normalize")
-    assert labelled.holds() == ["refund_requested"], "the update opens no second hold"
+    assert labelled.holds() == ["refund_requested", "stopping"], "the content asks for a stop and opens no second hold"
     assert documents.breaches() == []
 
 

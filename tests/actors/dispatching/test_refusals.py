@@ -4,12 +4,13 @@ import pytest
 
 from adapters.documents import Capabilities, DocumentProgress, DocumentRefusedError, EventLine, RefusalCode
 from domain.dispatch import code_of
-from domain.errors import UnknownOutcome
+from domain.errors import Refused, UnknownOutcome
 from domain.holds import HoldCode
 from infra.engine.author import Author
 from infra.tables.tracking import deliveries
 from ops.verbs.hold_orders import hold
 from ops.verbs.holds import release
+from ops.verbs.void_packages import void
 
 LI = Author("li", "the buyer called")
 
@@ -24,11 +25,13 @@ def unwanted(merchant):
     return [waybill for (waybill,) in rows]
 
 
-def test_a_waybill_left_behind_keeps_no_hold_from_ending_and_no_order_open(labelled, documents):
+def test_a_waybill_left_behind_that_lives_keeps_no_hold_from_ending_and_no_order_open(labelled, documents):
+    labelled.courier.errors = {"cancel": [Refused("credit")]}
     labelled.stock("west", **{"TEE-1": 10})
     refuse(labelled)
-    labelled.run("dispatch")
-    labelled.run("route")
+    for step in ("dispatch", "void", "route"):
+        labelled.run(step)
+    assert labelled.holds() == []
     order = labelled.one("SELECT id FROM orders")
     id_ = labelled.one("SELECT id FROM fulfillment_order")
     hold(labelled.db, order, HoldCode.MANUAL, LI)
@@ -41,6 +44,9 @@ def test_a_waybill_left_behind_keeps_no_hold_from_ending_and_no_order_open(label
     with labelled.db.transaction() as tx:
         assert not deliveries(tx, [id_])[id_].has_case
     assert unwanted(labelled) == ["SF0001"]
+    void(labelled.db, labelled.one("SELECT min(id) FROM package"), LI)
+    labelled.run("void")
+    assert labelled.one("SELECT closed_by FROM order_case WHERE kind = 'unwanted_waybill'") == "engine"
 
 
 def test_a_refusal_corrects_the_stock_and_the_order_is_routed_elsewhere(labelled, documents):

@@ -102,7 +102,7 @@ def test_a_refund_that_is_paid_is_another_fact_than_the_one_that_was_let_pass(ho
     house.flow("label")
     assert len(house.courier.waybills) == 1
     becomes(house, lines(1, cap={"refund_status": PAID_BACK}))
-    assert (house.states(), house.holds()) == (["on_hold"], ["refund_requested"])
+    assert (house.states(), house.holds()) == (["on_hold"], ["stopping"])
 
 
 def test_what_was_let_pass_of_one_content_holds_again_with_the_next_before_the_label(house, lines):

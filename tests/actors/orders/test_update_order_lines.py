@@ -98,7 +98,7 @@ def sums(merchant):
 
 def work(merchant):
     """Steps of fulfillment orders and packages that are due."""
-    return [row[0] for row in merchant.rows("SELECT step FROM work WHERE step <> ALL('{pull,warehouse}')")]
+    return [row[0] for row in merchant.rows("SELECT step FROM work WHERE step <> ALL('{pull,pull_cases,warehouse}')")]
 
 
 def booked(merchant):

@@ -117,11 +117,15 @@ def test_what_a_rule_raises_is_that_scan_s_record(booked, monkeypatch) -> None:
 
 
 def test_an_early_scan_that_cannot_be_applied_stops_no_other(booked, monkeypatch) -> None:
-    booked.rows("UPDATE shipment SET status = 'intended', booked_at = NULL")
     scan(booked, "1001", "handed_over")
     scan(booked, "1002")
+    known = booked.rows("SELECT waybill, reference FROM shipment")
+    booked.rows("UPDATE shipment SET status = 'intended', booked_at = NULL, waybill = NULL")
     booked.scan()
-    booked.rows("UPDATE shipment SET status = 'booked', booked_at = now()")
+    for named in known:
+        booked.rows(
+            "UPDATE shipment SET status = 'booked', booked_at = now(), waybill = %s WHERE reference = %s", *named
+        )
     real = apply_scans.advance
 
     def faulty(now, kind, **how):

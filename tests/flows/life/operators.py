@@ -9,6 +9,7 @@ from domain.holds import HoldCode
 from domain.waivers import read_named
 from infra.accounts.rules import rules_by_account
 from infra.engine.author import Author
+from infra.process.steps import STEPS
 from infra.tables.letters import LetterFilter
 from ops.verbs import bulk, gates, letters
 from ops.verbs.holds import release
@@ -88,6 +89,16 @@ class Operators:
         else:
             for author in (LI, WANG)[: 2 if how == "replay_twice" else 1]:
                 letters.replay_letters(self.db, [letter_id], author)
+
+    def take_up_discarded(self):
+        """Where the letter was of a step that stops no order, nothing else shows that the step is left undone."""
+        steps = [name for name in STEPS if not STEPS[name].stops_order]
+        for (letter_id,) in self.rows(
+            "SELECT id FROM dead_letter WHERE closed_as = 'discarded' AND step = ANY(%s) ORDER BY id", steps
+        ):
+            # A newer letter may have taken its place.
+            with suppress(Conflict):
+                letters.reopen(self.db, letter_id, LI)
 
     def reopen_letter(self, which):
         ids = [row[0] for row in self.rows("SELECT id FROM dead_letter WHERE closed_as = 'discarded' ORDER BY id")]

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from actors import dispatch, track
+from actors import dispatch, track, void
 from actors.parcels import events
+from domain.stops import VoidStatus
 from domain.tracking import COMPLETED_AFTER
 from ops.views.ledgers import our_ledger
 from sandbox.spec import Floor
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 TOLD = floor_of(is_idempotent=False)
 BOOKS = floor_of(books_waybill=True, is_idempotent=False)
+SPLITS = floor_of(books_waybill=True, splits=True, is_idempotent=False)
 
 
 @pytest.fixture
@@ -95,14 +97,186 @@ def test_what_a_warehouse_books_for_a_held_order_is_known(lives):
     life = lives(floor_of(books_waybill=True, splits=True))
     life.house.buyers.order(("FIRST", 2))
     life.work_through()
+    life.warehouse_works(0, "on")
+    life.warehouse_works(0, "on")
     life.wish(0, "closes")
     life.work("pull")
     life.work("normalize")
     life.teardown()
-    assert len(our_ledger(life.house.db).shown_waybills) == 2
+    assert len(our_ledger(life.house.db).booked) == 2
+    assert life.house.rows("SELECT kind FROM order_case WHERE kind = 'stop_too_late'") == [("stop_too_late",)]
     life.an_operator_moves("release_all", 0)
     life.teardown()
     assert life.house.rows("SELECT status FROM shipment") == [("booked",)] * 2
+
+
+def test_what_a_warehouse_has_not_packed_yet_is_stopped_when_its_order_is_closed(lives):
+    life = lives(floor_of(books_waybill=True, splits=True))
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.wish(0, "closes")
+    life.work_through()
+    life.teardown()
+    assert life.house.rows("SELECT status FROM stop") == [("stopped",)]
+    assert (life.house.parcels.left(), life.house.rows("SELECT status FROM shipment")) == ([], [])
+
+
+@pytest.fixture
+def refused_where(lives, monkeypatch):
+    """A warehouse has refused a package that has its label, and the other warehouse has shipped the same pieces.
+
+    Returns the life, and the waybill that was left behind. `is_cancelled`: whether its courier cancels the waybill.
+    """
+
+    def refuse(*, is_cancelled=True):
+        async def credit(_courier, _one):
+            return void.NotVoided(VoidStatus.REFUSED, "credit")
+
+        life = lives(TOLD)
+        life.house.buyers.order(("BOTH-A", 2))
+        life.work_through()
+        [left_behind] = life.house.world.waybills.by_number.values()
+        if not is_cancelled:
+            monkeypatch.setattr(void, "_cancel", credit)
+        life.warehouse_works(0, "refuse")
+        life.house.settle()
+        return life, left_behind
+
+    return refuse
+
+
+@pytest.fixture
+def refused(refused_where):
+    return refused_where()
+
+
+def test_a_waybill_that_a_refusal_has_left_behind_is_void_and_its_pieces_go_under_another(refused):
+    life, left_behind = refused
+    life.teardown()
+    [sent] = life.house.parcels.left()
+    assert not left_behind.is_alive
+    assert sent.number != left_behind.number
+    assert (life.house.rows("SELECT kind FROM order_case"), life.house.open_holds()) == ([], [])
+
+
+def test_one_that_its_courier_does_not_cancel_is_a_case(refused_where):
+    """Once drawn: the witness counted the pieces of both labels."""
+    life, left_behind = refused_where(is_cancelled=False)
+    life.teardown()
+    [sent] = life.house.parcels.left()
+    assert left_behind.is_alive
+    assert sent.number != left_behind.number
+    assert life.house.rows("SELECT kind FROM order_case") == [("unwanted_waybill",)]
+    assert life.house.open_holds() == []
+
+
+def test_control_a_refused_package_that_leaves_all_the_same_is_seen(refused):
+    life, left_behind = refused
+    look(life)
+    left_behind.is_alive = True
+    left_behind.collect(life.house.clock.now)
+    with pytest.raises(AssertionError, match="2 sold"):
+        life.no_piece_goes_twice()
+
+
+def leaves_in_two_packages(life):
+    """One line of two pieces, each under a number of its own."""
+    life.house.buyers.order(("SECOND", 2))
+    life.work_through()
+    life.house.floors.finish(life.house.clock.now)
+
+
+def test_pieces_of_a_line_in_two_packages_are_each_told_once(lives):
+    """Once drawn: the witness took the second package for a line that was told again."""
+    life = lives(SPLITS)
+    leaves_in_two_packages(life)
+    life.teardown()
+    told = life.house.world.ledger.write_backs
+    assert [said.pieces for said in told] == [(1,), (1,)]
+    assert {said.number for said in told} == life.house.world.waybills.by_number.keys()
+
+
+def one_of_two_is_told(life):
+    """Returns that write-back, and the number of the other package."""
+    leaves_in_two_packages(life)
+    life.work_through()
+    [said] = life.house.world.ledger.write_backs
+    [other] = life.house.world.waybills.by_number.keys() - {said.number}
+    return said, other
+
+
+@pytest.mark.parametrize(
+    ("pieces", "is_other", "wrong"),
+    [
+        pytest.param((1,), False, "told again", id="one package twice"),
+        pytest.param((2,), True, "told again", id="more than was sold"),
+        pytest.param((), True, "told again", id="the whole line after a part"),
+        pytest.param((2,), True, "does not carry", id="more than the package holds"),
+    ],
+)
+def test_control_pieces_that_are_told_too_often_are_seen(lives, pieces, is_other, wrong):
+    life = lives(SPLITS)
+    said, other = one_of_two_is_told(life)
+    look(life)
+    number = other if is_other else said.number
+    life.house.world.ledger.write_backs.append(replace(said, pieces=pieces, number=number))
+    life.house.witness.look()
+    assert any(wrong in seen for seen in life.house.witness.wrong_with_pieces())
+
+
+def test_control_a_line_of_which_one_piece_was_told_is_not_told(lives):
+    life = lives(SPLITS)
+    said, _ = one_of_two_is_told(life)
+    assert life.house.forgotten() == [str(line) for line in said.line_ids]
+
+
+def test_the_last_pieces_are_told_after_an_answer_about_the_first_was_lost(lives):
+    """The second package is due before the platform is asked about the first one, and would announce more to come."""
+    life = lives(SPLITS)
+    leaves_in_two_packages(life)
+    life.let_time_pass()
+    life.work("warehouse")
+    life.meet_trouble("taobao", "unheard")
+    life.work("writeback")
+    life.let_time_pass()
+    life.house.rows("UPDATE work SET due_at = now() + interval '1 hour' WHERE step = 'writeback' AND attempts > 0")
+    life.work("writeback")
+    assert len(life.house.world.ledger.write_backs) == 1
+    life.teardown()
+    assert [said.pieces for said in life.house.world.ledger.write_backs] == [(1,), (1,)]
+    assert life.house.rows("SELECT code FROM hold") == []
+
+
+@pytest.mark.parametrize(("step", "place"), [("writeback", "taobao"), ("notify", "hook")])
+def test_a_letter_that_was_discarded_is_taken_up_in_the_end(lives, step, place):
+    """Its step stops no order, so no hold is left to show that platform or buyer have not heard."""
+    life = lives(TOLD)
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    life.house.send_booked()
+    life.let_time_pass()
+    life.work("warehouse")
+    life.house.corridor.down[place] = "unheard"
+    for _ in range(4):
+        life.let_time_pass()
+        life.work(step)
+    life.house.corridor.down.clear()
+    life.an_operator_moves("discard", 0)
+    assert life.house.rows("SELECT step, closed_as FROM dead_letter") == [(step, "discarded")]
+    life.teardown()
+
+
+def test_a_waybill_that_a_warehouse_has_booked_is_not_cancelled_unknown_to_it(lives):
+    """Once drawn: its courier cancelled the waybill of a package whose events were still to come."""
+    life = lives(BOOKS)
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    for _ in range(2):
+        life.warehouse_works(0, "on")
+    [waybill] = life.house.world.waybills.by_number.values()
+    life.cancel_unrecorded(0)
+    assert waybill.is_alive
+    life.teardown()
 
 
 def leaves(life):

@@ -24,6 +24,7 @@ def test_configured_accounts_become_due_once(harness, settings):
             ensure_accounts(tx, settings)
     assert harness.rows("SELECT step, account, lane FROM work ORDER BY step") == [
         ("pull", "taobao/s1", "p1"),
+        ("pull_cases", "taobao/s1", "p1"),
         ("warehouse", "warehouse/east", "p1"),
     ]
 

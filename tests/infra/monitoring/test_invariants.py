@@ -133,6 +133,12 @@ PACKAGE_OF_HELD = """INSERT INTO package (fulfillment_order_id, number, courier,
 OTHERWISE_HELD = """INSERT INTO hold (fulfillment_order_id, code, step, owner, due_at)
                     VALUES (order_in('packed'), 'buyer_changed', 'normalize', 'service', now()),
                            (order_in('closed'), 'buyer_changed', 'normalize', 'service', now())"""
+ASKED_STOP = """INSERT INTO stop (fulfillment_order_id, order_id, asked_by, author, code, goal)
+                SELECT id, order_id, 'person', 'li', 'person', 'close' FROM fulfillment_order
+                WHERE id = order_in('packed')"""
+ENDED_STOP = """INSERT INTO stop (fulfillment_order_id, order_id, asked_by, author, code, goal, status, ended_at)
+                SELECT id, order_id, 'person', 'li', 'person', 'close', 'stopped', now() FROM fulfillment_order
+                WHERE id = order_in('closed')"""
 
 PLANTED = {
     "nothing due": ("open_order_moves", ["DELETE FROM work WHERE step = 'route'"]),
@@ -219,6 +225,20 @@ PLANTED = {
         [
             "UPDATE package SET fulfillment_order_id = order_in('closed') WHERE id = package_in('packed')",
             OTHERWISE_HELD,
+        ],
+    ),
+    "an open stop that nobody carries on": ("stop_goes_on", [ASKED_STOP]),
+    "held as stopping without a stop": (
+        "stopping_is_stopping",
+        ["UPDATE hold SET code = 'stopping' WHERE fulfillment_order_id = order_in('on_hold')"],
+    ),
+    "stopped, and its waybill lives": (
+        "nothing_leaves_after_stopped",
+        [
+            "UPDATE package SET fulfillment_order_id = order_in('closed') WHERE id = package_in('packed')",
+            OTHERWISE_HELD,
+            """UPDATE hold SET code = 'unwanted_waybill' WHERE fulfillment_order_id = order_in('closed')""",
+            ENDED_STOP,
         ],
     ),
     "gone without a waybill": (
