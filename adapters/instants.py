@@ -12,6 +12,7 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
 _SECONDS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_EARLIEST_S, _LATEST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
 # Length of the shortest date of ISO 8601; the clock follows the date.
 _CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
@@ -49,9 +50,9 @@ def read_epoch_s(text: str) -> datetime:
     if not _SECONDS.fullmatch(text):
         raise ValueError("not whole seconds")
     seconds = int(text)
-    if seconds < EARLIEST.timestamp():
+    if seconds < _EARLIEST_S:
         raise NoInstantError("before 2000")
-    if seconds > LATEST.timestamp():
+    if seconds > _LATEST_S:
         raise ValueError("after 2100: no seconds")
     return datetime.fromtimestamp(seconds, UTC)
 

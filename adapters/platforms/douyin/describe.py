@@ -28,7 +28,6 @@ LIST_CASES = "afterSale.List"
 READ_CASE = "afterSale.Detail"
 # With it the platform pays the buyer back at once, if the shop's strategy says so.
 ANSWER_STOP = "afterSale.CancelSendGoodsSuccess"
-CASE_CALLS = frozenset({LIST_CASES, READ_CASE, ANSWER_STOP})
 # Calls that change something. A repetition may do it twice.
 WRITES = SHIPS | {ANSWER_STOP}
 LISTINGS = frozenset({LIST_CHANGES, LIST_CASES})

@@ -47,13 +47,13 @@ def read_sums(order: Fields, rows: Sequence[Fields]) -> DouyinSums:
     payable, freight = fen(order, "pay_amount"), fen_or(order, "post_amount", ZERO)
     tax, packing = fen_or(order, "tax_amount", ZERO), fen_or(order, "packing_amount", ZERO)
     plain = tuple(fen(row, "pay_amount") for row in rows)
-    less_freight = tuple(
-        max(share - fen_or(row, "post_amount", ZERO), ZERO) for share, row in zip(plain, rows, strict=True)
-    )
+    own = [fen_or(row, "post_amount", ZERO).minor for row in rows]
+    less_freight = tuple(Money(max(share.minor - part, 0), CURRENCY) for share, part in zip(plain, own, strict=True))
+    beside = ((ZERO, ZERO), (tax, ZERO), (ZERO, packing), (tax, packing))
     for shares in (plain, less_freight):
-        for taxes, fees in ((ZERO, ZERO), (tax, ZERO), (ZERO, packing), (tax, packing)):
-            off = _total(shares) + freight + taxes + fees - payable
-            if abs(off.minor) <= _ROUNDING_MINOR:
+        off = sum(share.minor for share in shares) + freight.minor - payable.minor
+        for taxes, fees in beside:
+            if abs(off + taxes.minor + fees.minor) <= _ROUNDING_MINOR:
                 return DouyinSums(payable, freight, taxes, fees, shares)
     return DouyinSums(payable, freight, tax, packing, plain)
 
