@@ -371,11 +371,11 @@ WHERE o.platform_order_id = ANY(%(tids)s) AND p.handed_over_at IS NOT NULL GROUP
 
 -- name: unrest
 -- Open stops, due work, and up to when (unix seconds) the changes and the cases of every shop were read. Not due is an answer
--- that may have been told: its case is looked at until the platform decides.
+-- that may have been told, whose case is looked at until the platform decides, and that of a case which is over.
 SELECT (SELECT count(*) FROM stop WHERE status = 'asked'),
        (SELECT count(*) FROM work AS w WHERE w.step <> ALL(%(endless)s)
            AND NOT (w.step = 'answer' AND EXISTS (
-               SELECT 1 FROM order_case AS c WHERE c.id = w.subject_id AND c.answer_status = 'asked'))),
+               SELECT 1 FROM order_case AS c WHERE c.id = w.subject_id AND (c.answer_status = 'asked' OR c.closed_at IS NOT NULL)))),
        (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop),
        (SELECT coalesce(min(extract(epoch FROM coalesce(c.cursor_at, to_timestamp(0)))), 0)::float8
         FROM shop AS s LEFT JOIN case_cursor AS c ON c.shop_id = s.id);

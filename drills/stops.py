@@ -14,6 +14,7 @@ from domain.cases import CaseKind
 from drills.checkers import check_all, number
 from drills.course import LOOK_EVERY_S, Moment, do, look, script
 from drills.drill import Plan, Trial
+from drills.fork_server import Armed
 from drills.harms import Harm
 from drills.lines import GARBAGE, TOO_LATE, Lines, lined
 from drills.nemesis import fault_plan, harms
@@ -223,7 +224,7 @@ def _leaves_unproven(plan: Plan) -> bool:
     with small_world(plan, is_told=True) as world:
         world.silence_warehouses()
         world.order("control")
-        world.work()
+        world.work(Armed("dispatch.committed", "kill"))
         order_id = number(world.demo, DRILLS["newest_order"])
         stop(world.demo.db, order_id, LI)
         world.work(without=(Guard.STOP_PROOF,))

@@ -185,6 +185,7 @@ class Wishing:
             case Kind.CLOSED:
                 self._pull("close_order", tid=wish.tid)
             case Kind.ADDRESS_CHANGED:
+                self.changed_at[wish.tid] = time.time()
                 receiver = {
                     "name": "李新址",
                     "mobile": f"139{int(wish.tid) % 10**8:08d}",
