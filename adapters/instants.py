@@ -11,6 +11,8 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 
 _TEXT_MAX = 40
+_SECONDS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_EARLIEST_S, _LATEST_S = int(EARLIEST.timestamp()), int(LATEST.timestamp())
 # Length of the shortest date of ISO 8601; the clock follows the date.
 _CLOCK_AT = len("20261122")
 # The end of a day as ISO 8601 writes it: the first moment of the next day.
@@ -39,6 +41,20 @@ def within(moment: datetime) -> datetime:
     if not EARLIEST.year < moment.year < LATEST.year and not EARLIEST <= moment <= LATEST:
         raise NoInstantError("outside 2000 to 2100")
     return moment
+
+
+def read_epoch_s(text: str) -> datetime:
+    """The moment, in UTC, of whole seconds since 1970. Raises NoInstantError for a number before 2000, as 0 or the
+    zero of some languages (-62135596800), and ValueError for another text or a number after 2100, as of milliseconds.
+    """
+    if not _SECONDS.fullmatch(text):
+        raise ValueError("not whole seconds")
+    seconds = int(text)
+    if seconds < _EARLIEST_S:
+        raise NoInstantError("before 2000")
+    if seconds > _LATEST_S:
+        raise ValueError("after 2100: no seconds")
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def read_iso(text: str) -> datetime:

@@ -3,7 +3,7 @@
 | do | fields | effect |
 |---|---|---|
 | add_order | see `AddOrder` | one that must ship is visible; answers its tid |
-| set_latency | taobao_ms, sf_ms, warehouse_ms | from the next call on |
+| set_latency | taobao_ms, douyin_ms, sf_ms, warehouse_ms | from the next call on |
 | ask_refund, withdraw_refund | tid, lines | the buyer wants money back, or not any more, for some lines or for all |
 | refuse_refund, pay_refund | tid, lines | the seller answers what was asked; a line that is paid back is closed |
 | close_lines | tid, lines | the platform closes lines that have not been shipped |
@@ -33,6 +33,7 @@ import msgspec
 
 from domain.errors import Refused
 from sandbox.changes import Change, Receiver, change
+from sandbox.douyin import Douyin
 from sandbox.limit import CallLimit, Says
 from sandbox.model import Expected, Member, PlannedLine, PlannedOrder, Ships
 from sandbox.parcels import Intercepts
@@ -76,6 +77,7 @@ class AddOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 class SetLatency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set_latency"):
     taobao_ms: float = 0.0
+    douyin_ms: float = 0.0
     sf_ms: float = 0.0
     warehouse_ms: float = 0.0
 
@@ -144,14 +146,14 @@ class PlantWaybill(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 class LimitCalls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="limit_calls"):
     """The courier speaks of no quota of the day."""
 
-    who: Literal["taobao", "sf"]
+    who: Literal["taobao", "douyin", "sf"]
     calls: int
     says: Says
     retry_after_s: int | None = None
 
 
 class LiftLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="lift_limit"):
-    who: Literal["taobao", "sf"]
+    who: Literal["taobao", "douyin", "sf"]
 
 
 class LockOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="lock_out"):
@@ -223,7 +225,12 @@ def _set_mood(world: World, command: Mood) -> None:
     """How platform and courier answer calls from now on."""
     match command:
         case SetLatency():
-            world.latency = Latency(taobao_ms=command.taobao_ms, sf_ms=command.sf_ms, warehouse_ms=command.warehouse_ms)
+            world.latency = Latency(
+                taobao_ms=command.taobao_ms,
+                douyin_ms=command.douyin_ms,
+                sf_ms=command.sf_ms,
+                warehouse_ms=command.warehouse_ms,
+            )
         case RefuseReceiver():
             world.courier.unwelcome.add(command.mobile)
         case SetCourier():
@@ -246,7 +253,8 @@ def _set_platform(world: World, asked: SetAnswers | SpoilOrder) -> None:
     if isinstance(asked, SpoilOrder):
         world.platform.spoilt[asked.tid] = asked.how
     else:
-        world.platform.desk.mood = CaseMood(asked.lose, asked.drop, asked.refuse)
+        for desk in (world.platform.desk, world.douyin.desk):
+            desk.mood = CaseMood(asked.lose, asked.drop, asked.refuse)
 
 
 def _set_courier(world: World, asked: SetCourier) -> None:
@@ -273,7 +281,9 @@ def _set_warehouse(world: World, asked: SetWarehouse) -> None:
     world.warehouses.drop_calls[asked.location] = asked.drop_calls
 
 
-def _limited(world: World, who: str) -> Platform | Courier:
+def _limited(world: World, who: str) -> Platform | Douyin | Courier:
+    if who == "douyin":
+        return world.douyin
     return world.platform if who == "taobao" else world.courier
 
 

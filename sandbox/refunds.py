@@ -92,7 +92,8 @@ class Casebook:
 class CaseDesk:
     """Answers the calls about cases.
 
-    `find(shop, tid)`: a visible trade; `pay(trade, oid, now)`: the money of a line goes back.
+    `find(shop, tid)`: a visible trade; `pay(trade, oid, now)`: the money of a line goes back. `platform`: whose orders
+    they are, as our references name it.
     """
 
     def __init__(
@@ -102,9 +103,12 @@ class CaseDesk:
         pay: Callable[[Trade, int, float], None],
         waybills: WaybillBook,
         ledger: Ledger,
+        *,
+        platform: str = "taobao",
     ) -> None:
         self.cases = cases
         self.mood = CaseMood()
+        self._platform = platform
         self._find = find
         self._pay = pay
         self._waybills = waybills
@@ -171,7 +175,7 @@ class CaseDesk:
 
     def _travelling(self, trade: Trade) -> list[str]:
         """Parcels of the trade that have left and were not paid for before: by our references' order part."""
-        base = order_base(OrderKey("taobao", trade.order.shop, str(trade.order.tid)))
+        base = order_base(OrderKey(self._platform, trade.order.shop, str(trade.order.tid)))
         return [
             one.number
             for one in self._waybills.by_number.values()

@@ -98,6 +98,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Milliseconds each answer is held back."""
 
     taobao_ms: float = 0.0
+    douyin_ms: float = 0.0
     sf_ms: float = 0.0
     warehouse_ms: float = 0.0
 

@@ -74,7 +74,7 @@ class Platform:
         self._book = happenings.book
         self._happenings = happenings
         self._waybills = waybills
-        self._ledger = ledger
+        self.ledger = self._ledger = ledger
         self._shops = {shop.session: shop.name for shop in plan.shops}
         self._calls = 0
         self.limit: CallLimit | None = None

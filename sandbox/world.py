@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import islice
 
+from sandbox.douyin import Douyin
 from sandbox.floor import Outside
 from sandbox.happenings import Happenings
 from sandbox.hook import Receiver
@@ -43,6 +44,7 @@ class World:
         self.warehouses = Warehouses(plan, spec, outside)
         self.happenings = Happenings(self.book, spec.scenes)
         self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
+        self.douyin = Douyin(self.platform, plan, spec.secrets, self.happenings, self.waybills)
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
         self.courier.parcels.delays = spec.courier
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)

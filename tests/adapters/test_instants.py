@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.instants import EARLIEST, LATEST, NoInstantError, instant, read_iso
+from adapters.instants import EARLIEST, LATEST, NoInstantError, instant, read_epoch_s, read_iso
 
 CST = timezone(timedelta(hours=8))
 
@@ -70,3 +70,22 @@ def test_a_plain_conversion_raises_what_nobody_expects():
     """The control: what became of a scan in the year 1."""
     with pytest.raises(OverflowError):
         datetime.fromisoformat("0001-01-01T00:00:00+08:00").astimezone(UTC)
+
+
+def test_whole_seconds_are_read_in_utc():
+    assert read_epoch_s("1795312800") == datetime(2026, 11, 22, 2, tzinfo=UTC)
+    assert read_epoch_s(str(int(EARLIEST.timestamp()))) == EARLIEST
+    assert read_epoch_s(str(int(LATEST.timestamp()))) == LATEST
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "-62135596800", "946684799"])
+def test_seconds_before_2000_are_no_instant(text):
+    with pytest.raises(NoInstantError):
+        read_epoch_s(text)
+
+
+@pytest.mark.parametrize("text", ["", "1795312800000", "4102444801", "1.7e9", "1795312800.0", " 1", "٣", "1" * 400])
+def test_what_is_no_count_of_seconds_is_never_taken_for_no_date(text):
+    with pytest.raises(ValueError, match=r"seconds") as caught:
+        read_epoch_s(text)
+    assert not isinstance(caught.value, NoInstantError)

@@ -18,6 +18,8 @@ SHORT = 4_000
 PERSONAL_FIELDS = {
     *("receiver_name", "receiver_mobile", "receiver_phone", "receiver_address", "buyer_nick", "buyer_message"),
     *("seller_memo", "buyer_alipay_no", "name", "mobile", "phone", "address_detail", "contact", "PhoneNumber"),
+    *("buyer_words", "seller_words", "mask_post_receiver", "mask_post_tel", "decrypt_text", "reason_text"),
+    *("encrypt_post_receiver", "encrypt_post_tel", "encrypt_detail"),
 }
 
 

@@ -21,6 +21,12 @@ from adapters.documents import Document, DocumentLine
 from adapters.http_client import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
+from adapters.platforms.douyin import answers as douyin_answers
+from adapters.platforms.douyin import cases as douyin_cases
+from adapters.platforms.douyin import describe as douyin
+from adapters.platforms.douyin import faults as douyin_faults
+from adapters.platforms.douyin import order as douyin_order
+from adapters.platforms.douyin import receivers as douyin_receivers
 from adapters.platforms.taobao import answers, refunds
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
@@ -28,6 +34,7 @@ from adapters.warehouses.feed import read_events, read_stock
 from adapters.warehouses.feed.orders import error_code, read_found, read_stop, read_taken
 from domain.errors import FulfilmentError, Malformed, Refused
 from domain.money import Money
+from domain.order import Address, Order
 from domain.warehouse import Scan
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
@@ -77,7 +84,10 @@ PUSH = {
 
 
 def whole_order(body: bytes) -> None:
-    order = read_order(body, "main")
+    as_rows(read_order(body, "main"))
+
+
+def as_rows(order: Order) -> None:
     row, lines = order_row(order), line_rows(order)
     assert msgspec.json.decode(rows_json([row, *lines]))
     assert 0 <= row["seller_flag"] < 2**15
@@ -85,6 +95,10 @@ def whole_order(body: bytes) -> None:
     assert sum(line["paid_minor"] + line["unit_price_minor"] for line in lines) < 2**62
     assert all(len(str(line[key]).encode()) <= KEY_BYTES_MAX for line in lines for key in ("line_id", "sku"))
     assert len({line["line_id"] for line in lines}) == len(lines)
+
+
+def whole_douyin_order(body: bytes) -> None:
+    as_rows(douyin_order.read_order(body, "main"))
 
 
 def tried(body: bytes) -> None:
@@ -98,6 +112,36 @@ def error_answer(body: bytes) -> None:
         fault = fault_of(error, is_read=is_read, now=NOW, is_listing=is_listing)
         assert isinstance(fault, FulfilmentError)
         stored(fault.facts)
+
+
+def douyin_error(body: bytes) -> None:
+    error = douyin_faults.read_error(Fields(read_answer(body), "answer", Malformed))
+    for method in (douyin.SHIP_LINES, douyin.READ_ORDER, douyin.LIST_CASES, douyin.ANSWER_STOP):
+        if error is not None:
+            fault = douyin_faults.fault_of(error, method)
+            assert isinstance(fault, FulfilmentError)
+            stored(fault.facts)
+
+
+def douyin_hidden(body: bytes) -> Any:
+    """The encrypted texts of an order, and their decryption from the same bytes."""
+    hidden = douyin_receivers.read_hidden(douyin_answers.order_in(body), "2900000000000000001")
+    return [list(hidden[:-1]), douyin_receivers.cipher_infos([hidden])]
+
+
+def douyin_decrypted(body: bytes) -> Any:
+    names = ("2900000000000000001", "2900000000000000002")
+    place = Address("", "", "浙江省", "杭州市", "西湖区", "", "")
+    asked = [
+        douyin_receivers.HiddenReceiver(
+            one, f"oaid-{one}", f"##name-{one}==*CgYIASA=#1##", f"$$tel-{one}==*CgYIASA=$1$$",
+            f"##detail-{one}==*CgYIASA=#1##", place,
+        )
+        for one in names
+    ]  # fmt: skip
+    found = douyin_receivers.read_decrypted(body, asked)
+    assert sorted(found) == list(names)
+    return found
 
 
 def page_of_changes(body: bytes) -> Any:
@@ -237,6 +281,37 @@ def readers(trades, recorded):
         ),
         "taobao.read_answered": (2, recorded("taobao", "answer_stop_ok"), refunds.read_answered, plain),
         "taobao.read_error": (4, recorded("taobao", "write_back", "fetch"), error_answer, plain),
+        "douyin.read_order": (8, recorded("douyin", "fetch_ok", "status_ok"), whole_douyin_order, plain),
+        "douyin.read_facts": (3, recorded("douyin", "fetch_ok", "status_ok"), douyin_order.read_facts, plain),
+        "douyin.raw_order": (4, recorded("douyin", "fetch_ok", "status_ok"), douyin_order.raw_order, plain),
+        "douyin.read_page": (
+            5,
+            recorded("douyin", "changes_ok", "changes_odd"),
+            lambda body: douyin_answers.read_page(body, NOW),
+            plain,
+        ),
+        "douyin.read_status": (5, recorded("douyin", "status_ok"), douyin_answers.read_status, plain),
+        "douyin.read_hidden": (3, recorded("douyin", "fetch_ok"), douyin_hidden, plain),
+        "douyin.read_decrypted": (4, [recorded("douyin", "reveal_left_out")[-1]], douyin_decrypted, plain),
+        "douyin.read_shipped": (
+            2,
+            [{"code": 10000, "data": {"pack_list": [{"logistics_code": "SF1", "pack_id": "7"}]}}],
+            lambda body: douyin_answers.read_shipped(body, "SF1"),
+            plain,
+        ),
+        "douyin.read_case_page": (
+            5,
+            recorded("douyin", "cases_ok", "cases_unknown"),
+            lambda body: douyin_cases.read_case_page(body, NOW),
+            plain,
+        ),
+        "douyin.read_case": (
+            4,
+            recorded("douyin", "case_ok"),
+            lambda body: douyin_cases.read_case(body, "7390000000000000001"),
+            plain,
+        ),
+        "douyin.read_error": (3, recorded("douyin", "write_back", "fetch"), douyin_error, plain),
         "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (
             4,
@@ -323,7 +398,11 @@ def test_no_reader_raises_outside_the_tree(readers, mutations, mutations_wanted,
     print(f"in all {(read + refused).total()} mutations, {sum(seconds.values()):.0f} s, seed {fuzz_seed}")  # noqa: T201 - as above
     assert {fault: sent[:4_000] for fault, sent in list(faults.items())[:FAULTS_SHOWN]} == {}
     assert all(read[name] for name in readers), "a reader that refuses everything is not tried"
-    assert all(refused[name] for name in readers if name.startswith(("taobao.read_o", "sf", "feed", "sms", "dry")))
+    assert all(
+        refused[name]
+        for name in readers
+        if name.startswith(("taobao.read_o", "douyin.read_o", "sf", "feed", "sms", "dry"))
+    )
 
 
 def test_a_reader_without_care_is_found_out(trades, mutations):
