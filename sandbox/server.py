@@ -28,6 +28,7 @@ def application(world: World, clock: Clock) -> web.Application:
     app.add_routes(
         [
             web.post("/taobao/router/rest", _taobao(world, clock)),
+            web.post("/pdd/api/router", _pinduoduo(world, clock)),
             web.post("/sf/std/service", _sf(world, clock)),
             web.get("/warehouse/{location}/events", _feed(world, clock, world.feed.events)),
             web.get("/warehouse/{location}/stock", _feed(world, clock, world.feed.stock)),
@@ -54,6 +55,17 @@ def _taobao(world: World, clock: Clock) -> Handler:
             await asyncio.sleep(world.latency.taobao_ms / 1000)
         try:
             return _limited(lambda: world.platform.answer(form, clock()))
+        except AnswerLostError:
+            return _lost(request)
+
+    return handle
+
+
+def _pinduoduo(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        form = _form(await request.read())
+        try:
+            return _limited(lambda: world.pinduoduo.answer(form, clock()))
         except AnswerLostError:
             return _lost(request)
 
