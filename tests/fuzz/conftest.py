@@ -18,6 +18,7 @@ SHORT = 4_000
 PERSONAL_FIELDS = {
     *("receiver_name", "receiver_mobile", "receiver_phone", "receiver_address", "buyer_nick", "buyer_message"),
     *("seller_memo", "buyer_alipay_no", "name", "mobile", "phone", "address_detail", "contact", "PhoneNumber"),
+    *("receiver_name_mask", "receiver_phone_mask", "receiver_address_mask", "buyer_memo", "decrypted_data"),
 }
 
 

@@ -66,8 +66,8 @@ def _of_tags(order: Fields) -> Iterator[FulfilledBy]:
 
 
 def _of_relations(order: Fields) -> Iterator[FulfilledBy]:
-    for _, entry in order.entries("related_order_list"):
-        kind = Fields(entry).word("relation_type") if isinstance(entry, dict) else UNREADABLE
+    for related in order.listed("related_order_list"):
+        kind = related.word("relation_type")
         if kind == describe.PAYS_DIFFERENCE:
             yield FulfilledBy.NOBODY
         elif kind != describe.GIFT_OF:
