@@ -47,6 +47,8 @@ _UNCLEAR_S = 60.0
 _UNCLEAR_MAX_S = 86_400.0
 # These errors say that the call had no effect.
 _CLEAR = (Transient, Throttled, Misconfigured)
+# Cases whose platform waits for no word about goods.
+_OF_NO_GOODS = frozenset({CaseKind.COMPENSATION, CaseKind.RESHIP, CaseKind.REPAIR})
 _SETTLED = frozenset({"told", "already", "refused", "unknown"})
 
 
@@ -134,7 +136,7 @@ class AnswerStep:
         if row.busy_s > 0:
             return Finished(ref, Later("earlier_call_may_run", after_s=row.busy_s))
         about = CaseAbout(kind=CaseKind(row.kind), stage=CaseStage(row.stage))
-        if not row.is_asked_about and (about.is_over or about.kind is CaseKind.COMPENSATION):
+        if not row.is_asked_about and (about.is_over or about.kind in _OF_NO_GOODS):
             return Finished(ref, Done(facts={"left_alone": row.stage}))
         return None
 

@@ -60,10 +60,18 @@ class CasePart:
     def has_stop(self) -> bool:
         return self.stop is not None and self.stop.status == StopStatus.ASKED
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a stop that was asked for a refund, or for good, has ended with goods that have left."""
+        stop = self.stop
+        if stop is None or stop.status not in _ENDS_OUTSIDE:
+            return False
+        return stop.goal == StopGoal.CLOSE or stop.code in _OF_REFUNDS
+
     def request(self) -> StopRequest | None:
         """The stop that the cases ask for together; None where none is wanted, or it is asked for already."""
         wanted = [(case, one) for case, one in self.asks if one.stop is not None]
-        if not wanted or (self.stop is not None and self.stop.status in _ENDS_OUTSIDE):
+        if not wanted or self.has_failed:
             return None
         lines: set[str] = set().union(*(one.lines for _, one in wanted))
         is_whole = any(not one.lines for _, one in wanted)
@@ -115,7 +123,7 @@ class _Applied:
     holds: list[tuple[CasePart, tuple[str, ...]]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     rings: set[BellKey] = field(default_factory=set)
-    has_stop: bool = False
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ class ApplyCase:
 
     def _settled(self, case: PlatformCase, done: _Applied, *, rings: frozenset[BellKey]) -> Finished:
         port = self.tools.platforms.get(case.shop)
-        answers = done.has_stop and port is not None and port.after_sale is not None
+        answers = done.is_answered and port is not None and port.after_sale is not None
         follow = (NewWork("answer", case.id, Lane.P1, case.shop),) if answers else ()
         ref = SubjectRef(case.id, Lane.P1, case.order_id)
         facts = {"case": case.case_id, "kind": case.kind, "stage": case.stage, **done.facts}
@@ -189,7 +197,8 @@ class ApplyCase:
             _, bells = ask(tx, requests)
             done.rings |= bells
             done.facts["asked"] = "stop"
-        done.has_stop = bool(requests) or any(one.stop is not None for one in parts)
+        is_asked = bool(requests) or any(one.stop is not None for one in parts)
+        done.is_answered = is_asked or any(asks.waits for one in parts for _, asks in one.asks)
         for one in parts:
             if one.takes_back:
                 done.rings |= withdraw(tx, [one.locked], one.order.key.account, Cause.PLATFORM)

@@ -217,7 +217,8 @@ class DispatchStep:
             id_ = one.ref.subject_id
             return self._result_of(one, answers[id_], back.get(id_), told.get(id_, ()))
 
-        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], result_of))
+        settled = {one.ref.subject_id for one, a in pairs if self._is_clear(one, a.outcome)}
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in pairs], result_of), settled)
 
     def _leaves_intent(self, one: Undispatched, answer: Answer) -> bool:
         return not one.is_placed and isinstance(answer.outcome, (Exception, NothingPlaced))

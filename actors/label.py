@@ -149,7 +149,8 @@ class LabelStep:
         waybills = {one.reference: answer for one, answer in answered if isinstance(answer, Waybill)}
         alive = [waybill for waybill in waybills.values() if waybill.alive]
         dead = [waybill.reference for waybill in waybills.values() if not waybill.alive]
-        clean = [one.reference for one, answer in answered if self._is_clear(one, answer)]
+        clear = [one for one, answer in answered if self._is_clear(one, answer)]
+        clean = [one.reference for one in clear]
         over = [one.reference for one, answer in answered if isinstance(answer, Exception)]
         # Whose order was looked at for this very call: what the courier had already may be older.
         asked_now = {one.reference for one, _ in answered if one.may_book and not one.seen_before}
@@ -184,7 +185,8 @@ class LabelStep:
             answer = answers[one.ref.subject_id]
             return self._result_of(one, answer, unwanted.get(one.ref.subject_id))
 
-        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in answered], result_of))
+        settled = {one.ref.subject_id for one in clear}
+        return follow_stops(tx, decide_each(STEP.name, [one for one, _ in answered], result_of), settled)
 
     def _is_clear(self, one: Unlabelled, answer: object) -> bool:
         """Whether the courier certainly has no waybill: no call had an effect, or a later look-up found none."""

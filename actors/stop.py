@@ -27,7 +27,7 @@ from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.after_sale import want_answers
 from infra.tables.interceptions import want_intercepts
-from infra.tables.orders import Locked, lock_fulfillment
+from infra.tables.orders import Locked, lock_with_others
 from infra.tables.placements import ask_about_documents, want_recalls
 from infra.tables.pool import Connection
 from infra.tables.progress import ended_stops
@@ -69,7 +69,7 @@ class StopStep:
     step: str = STEP.name
 
     def work(self, tx: Connection, subject_ids: Sequence[int]) -> Sequence[Result]:
-        locked = lock_fulfillment(tx, subject_ids)
+        locked = lock_with_others(tx, subject_ids)
         stops = {one.fulfillment_order_id: one for one in load_stops(tx, subject_ids)}
         parcels = load_parcels(tx, list(stops)) if stops else {}
         stopping = [self._look_at(one, stops[one.id], parcels.get(one.id, ())) for one in locked if one.id in stops]

@@ -54,12 +54,14 @@ class PartAbout:
 class CaseAsk:
     """What a case asks of one fulfillment order: a stop of some lines (none named: all), or a hold.
 
-    Neither: nothing; what it asked earlier is taken back, unless another case asks the same.
+    Neither: nothing; what it asked earlier is taken back, unless another case asks the same. `waits`: nothing binds the
+    goods, and the order's own content holds them; its platform waits for an answer all the same.
     """
 
     stop: StopCode | None = None
     lines: tuple[str, ...] = ()
     holds: bool = False
+    waits: bool = False
 
 
 _NOTHING = CaseAsk()
@@ -73,9 +75,15 @@ def ask_of(case: CaseAbout, part: PartAbout) -> CaseAsk:
     if case.is_unknown:
         return CaseAsk(holds=not part.has_left and not mine <= part.let_pass)
     code = _stop_of(case, part)
-    if code is None or (code is StopCode.REFUND_ASKED and mine <= part.waived):
+    if code is None:
+        return CaseAsk(waits=_is_held_by_content(case, part) and not mine <= part.waived)
+    if code is StopCode.REFUND_ASKED and mine <= part.waived:
         return _NOTHING
     return CaseAsk(stop=code, lines=() if mine == part.lines else tuple(sorted(mine)))
+
+
+def _is_held_by_content(case: CaseAbout, part: PartAbout) -> bool:
+    return case.kind in _STOPS and not part.is_bound and not part.has_left
 
 
 def _stop_of(case: CaseAbout, part: PartAbout) -> StopCode | None:

@@ -63,7 +63,7 @@ CASES: dict[CaseKind, CaseRule] = {
         "service", 24, "the courier has had the parcel for days, and nobody has signed for it"
     ),
     CaseKind.UNWANTED_WAYBILL: CaseRule(
-        "logistics", 4, "its warehouse has refused the order, which goes on; the waybill lives", keeps_open=False
+        "logistics", 4, "its warehouse has refused or stopped the order; the waybill lives", keeps_open=False
     ),
     CaseKind.UNWANTED_PARCEL: CaseRule(
         "logistics", 2, "a warehouse packed what nobody wants any more, under a waybill of its own"

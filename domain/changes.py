@@ -40,8 +40,6 @@ OF_CONTENT = frozenset(
 
 # Steps whose holds follow the platform's content: the same rules opened them.
 OF_THE_RULES = frozenset({"normalize", "review", "label", "dispatch"})
-# What a stop settles, where one is asked for.
-_BY_STOPS = frozenset({HoldCode.REFUND_REQUESTED, HoldCode.BUYER_CHANGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def _after_review(old: Order, new: Order, now: ChangedPart, findings: Sequence[F
     gone = (now.held_by & OF_CONTENT) - {finding.code for finding in found}
     wish = _wished_stop(new, now, found)
     if wish is not None or now.stopped_for is not None:
-        others = tuple(one for one in found if one.code not in now.held_by | _BY_STOPS)
+        others = tuple(one for one in found if one.code not in now.held_by and not _is_settled_by_stop(one))
         withdraws = wish is None and now.stopped_for is StopCode.REFUND_ASKED
         return ChangeActions(holds=others, releases=gone, stops=wish, withdraws=withdraws)
     if not (now.has_pieces or now.is_bound or found or now.held_by - gone):
@@ -133,16 +131,24 @@ def _wished_stop(new: Order, now: ChangedPart, found: Sequence[Finding]) -> Stop
     """The stop of what has a label, or may have one; of anything whose stop is open already."""
     if not _may_be_stopped(now):
         return None
+    is_outdated = any(map(_is_of_receiver, found))
     refund = next((one for one in found if one.code is HoldCode.REFUND_REQUESTED), None)
     if refund is not None:
-        return _refund_stop(new, now, read_named(refund.facts))
+        return replace(_refund_stop(new, now, read_named(refund.facts)), is_outdated=is_outdated)
     if not now.has_pieces:
         return StopWish(StopCode.REFUND_PAID, StopGoal.CLOSE)
-    changed = next((one for one in found if one.code is HoldCode.BUYER_CHANGED), None)
-    # Other pieces or sums are for a person: what was bought is another thing then.
-    if changed is not None and changed.facts.get("changed") == "receiver":
-        return StopWish(StopCode.ADDRESS_CHANGED, StopGoal.REBUILD)
-    return None
+    return StopWish(StopCode.ADDRESS_CHANGED, StopGoal.REBUILD, is_outdated=True) if is_outdated else None
+
+
+def _is_settled_by_stop(found: Finding) -> bool:
+    """Whether a stop does what a finding asks for. Other pieces or sums are for a person: what was bought is another
+    thing then.
+    """
+    return found.code is HoldCode.REFUND_REQUESTED or _is_of_receiver(found)
+
+
+def _is_of_receiver(found: Finding) -> bool:
+    return found.code is HoldCode.BUYER_CHANGED and found.facts.get("changed") == "receiver"
 
 
 def _refund_stop(new: Order, now: ChangedPart, named: frozenset[str]) -> StopWish:

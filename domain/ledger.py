@@ -13,7 +13,10 @@ PartKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class PartRecord:
-    """Our record of one fulfillment order. Counts are of its packages, without the cancelled ones."""
+    """Our record of one fulfillment order. Counts are of its packages, without the cancelled ones.
+
+    `has_case`: a person has it, because its platform closed it while it was shipped; it is never written back.
+    """
 
     key: PartKey
     state: State
@@ -22,6 +25,7 @@ class PartRecord:
     packages: int
     written_back: int
     unnotified: int
+    has_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)

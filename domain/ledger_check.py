@@ -127,7 +127,9 @@ def _verdict_of_part(part: PartRecord) -> Verdict:
     if part.state is State.PENDING_PAYMENT:
         return Verdict.UNPAID
     is_done = part.packages > 0 and part.written_back == part.packages and part.unnotified == 0
-    return Verdict.DONE if is_done else Verdict.OPEN
+    if is_done:
+        return Verdict.DONE
+    return Verdict.HELD if part.has_case else Verdict.OPEN
 
 
 def _is_witnessed(

@@ -23,8 +23,9 @@ class OrderPart:
     `at`: its state, or what a hold interrupts. `is_consumed`: its goods were handed over. `waybills`: numbers of
     packages that have not left; `refused`: those of them that their courier has refused to cancel. `is_called`: a call
     that books a waybill, or places the document, may have happened. `is_placed`: a warehouse has its document.
-    `stop_asker`, `stop_goal`: of its open stop; empty: none is open. `stop_rung`: what the open stop waits for.
-    `lines`: pieces by line.
+    `stop_asker`, `stop_goal`: of its open stop; empty: none is open. The asker is the platform as soon as it asks too.
+    `stop_rung`: what the open stop waits for. `is_told_stopped`: its platform was told, or may have been told, that its
+    goods stay here. `lines`: pieces by line.
     """
 
     id: int
@@ -38,6 +39,7 @@ class OrderPart:
     refused: tuple[str, ...] = ()
     is_called: bool = False
     is_placed: bool = False
+    is_told_stopped: bool = False
     stop_asker: str = ""
     stop_goal: str = ""
     stop_rung: str = ""
@@ -199,8 +201,11 @@ def may_release(
     `changed`: what the buyer has changed since the review, of a hold `buyer_changed`.
 
     A waybill whose courier has refused to cancel it is settled by a person's word: by the release. Raises Conflict
-    ``refund_open``, ``stop_open``, ``waybill_lives`` and ``label_outdated``.
+    ``refund_open``, ``stop_open``, ``waybill_lives``, ``label_outdated``, and ``stopped_told`` where the platform pays
+    the buyer back because the goods stay here.
     """
+    if code in _OF_REFUNDS and any(one.is_told_stopped for one in parts):
+        raise _refusal(parts, "stopped_told")
     if code in _OF_REFUNDS and not despite_refund:
         raise _refusal(parts, "refund_open")
     if code is HoldCode.STOPPING and any(one.is_stopping for one in parts):

@@ -14,6 +14,7 @@ from domain.stops import StopCode, StopGoal, StopStatus
 
 # Stops that are asked for because of a refund.
 _OF_REFUNDS = frozenset({StopCode.REFUND_ASKED, StopCode.REFUND_PAID})
+_OUTSIDE = frozenset({StopStatus.TOO_LATE, StopStatus.COMING_BACK})
 # Nothing of an order has gone out in these states. A label is booked only after the platform was asked once more.
 _UNBOUND = frozenset({State.PAID, State.APPROVED, State.ALLOCATED})
 # Every stop has ended, and what is left of the order is not held yet.
@@ -23,7 +24,7 @@ NOT_YET = "not_yet"
 
 
 class AnswerKind(StrEnum):
-    """`NOTHING`: no stop was asked for, so there is nothing to tell. `WAIT`: nothing has ended."""
+    """`NOTHING`: all has left without a stop, so there is nothing to tell. `WAIT`: nothing has ended."""
 
     NOTHING = "nothing"
     WAIT = "wait"
@@ -37,7 +38,7 @@ class PartOfCase:
 
     `stop`, `goal`, `code`: of its newest stop, None without one. `waits`: it is on hold for a refund. `has_waybill`:
     one lives, or may. `has_document`: a warehouse has it, or may have. `has_left`: one of its packages was handed over
-    or collected.
+    or collected, also after its stop was confirmed.
     """
 
     state: State
@@ -66,7 +67,16 @@ class PartOfCase:
     @property
     def is_lost(self) -> bool:
         """Whether it has left, or nothing keeps it from leaving."""
-        return self.has_left or (self.is_asked and self.stop in {StopStatus.TOO_LATE, StopStatus.COMING_BACK})
+        return self.has_left or (self.is_asked and self.stop in _OUTSIDE)
+
+    @property
+    def stage(self) -> str:
+        """Where it is, of what is lost. Goods that were proven to be back had left: whether to pay is decided by what
+        of them was counted.
+        """
+        if self.is_asked and self.stop is StopStatus.STOPPED:
+            return StopStatus.COMING_BACK
+        return self.stop if self.is_asked and self.stop in _OUTSIDE else self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,8 @@ class StopVerdict:
 
 def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
     """What may be told now. `is_due`: the platform decides by itself soon, so that silence ends."""
-    if not any(one.is_asked for one in parts):
+    is_asked = any(one.is_asked for one in parts)
+    if not is_asked and all(one.has_left for one in parts):
         return StopVerdict(AnswerKind.NOTHING)
     if all(one.is_kept for one in parts):
         return StopVerdict(AnswerKind.STOPPED, StopStatus.STOPPED)
@@ -88,8 +99,9 @@ def verdict_of(parts: Sequence[PartOfCase], *, is_due: bool) -> StopVerdict:
         return StopVerdict(AnswerKind.WAIT)
     lost = [one for one in parts if one.is_lost]
     if lost and not waiting:
-        return StopVerdict(AnswerKind.NOT_STOPPED, lost[0].stop if lost[0].is_asked and lost[0].stop else lost[0].at)
+        return StopVerdict(AnswerKind.NOT_STOPPED, lost[0].stage)
     if is_due:
         slowest = max((one for one in parts if not one.is_kept), key=lambda one: (one.has_left, one.has_document))
         return StopVerdict(AnswerKind.NOT_STOPPED, slowest.at if slowest.has_left else NOT_YET)
-    return StopVerdict(AnswerKind.WAIT, SETTLING)
+    # What nothing binds is held by its content, or closed, when that is read.
+    return StopVerdict(AnswerKind.WAIT, SETTLING if is_asked else "")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from domain.dispatch import PlacementStatus
+from domain.dispatch import AT_WAREHOUSE, PlacementStatus
 from domain.states import RANK, State
 
 
@@ -57,11 +57,15 @@ class StopCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StopWish:
-    """A stop that a newer content of an order asks for. `lines`: ids, none: all."""
+    """A stop that a newer content of an order asks for. `lines`: ids, none: all.
+
+    `is_outdated`: the address has changed, so that the label is never sent, whatever becomes of the stop.
+    """
 
     code: StopCode
     goal: StopGoal
     lines: tuple[str, ...] = ()
+    is_outdated: bool = False
 
 
 class RecallStatus(StrEnum):
@@ -173,7 +177,7 @@ class StopFacts:
     @property
     def is_placed(self) -> bool:
         """Whether a warehouse has the document, or works on the order without one: its word is needed then."""
-        if self.document in {PlacementStatus.PLACED, PlacementStatus.FINAL}:
+        if self.document in AT_WAREHOUSE:
             return True
         return self.document is not PlacementStatus.STOPPED and RANK[self.at] >= RANK[State.IN_WAREHOUSE]
 
@@ -197,7 +201,8 @@ def next_rung(facts: StopFacts) -> Rung:
         if pending:
             return Rung(RungKind.INTERCEPT, _ids(pending))
         if not here or RANK[facts.at] >= RANK[State.IN_TRANSIT]:
-            return _over(gone)
+            # An order of which something is still to leave does not come back: its parts are a person's.
+            return _over([*gone, *here])
     rung = _in_house(facts, here)
     if rung.kind is RungKind.END and gone:
         return _over(gone)
@@ -207,7 +212,8 @@ def next_rung(facts: StopFacts) -> Rung:
 def _in_house(facts: StopFacts, parcels: list[ParcelFacts]) -> Rung:
     if facts.is_unclear:
         return Rung(RungKind.ASK_WAREHOUSE)
-    if facts.is_placed and not facts.is_confirmed:
+    if facts.is_placed and not (facts.is_confirmed and facts.document not in AT_WAREHOUSE):
+        # A document that came to be known after a person's word may be picked again.
         return _at_warehouse(facts, parcels)
     return _of_waybills(parcels)
 

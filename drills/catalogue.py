@@ -17,6 +17,7 @@ from drills import (
     parts,
     races,
     runs,
+    stops,
     subjects,
     texts,
     unclear,
@@ -120,6 +121,13 @@ CATALOGUE: tuple[Drill, ...] = (
     Drill("power-cut", ("C9",), "everything killed at one moment", runs.power_cut, in_quick=False),
     Drill("poison-in-batch", ("C8",), "the same with real workers, among many", runs.poison_in_batch, in_quick=False),
     Drill("courier-lies", ("K2", "K3"), "silence, nonsense, late answers", nemesis.courier_lies, in_quick=False),
+    Drill(
+        "stop-storm",
+        ("C1", "K3", "K14"),
+        "orders stopped and changed on their way, faults on all sides",
+        stops.stop_storm,
+        in_quick=False,
+    ),
     Drill("nemesis", ("all",), "random faults on all sides", nemesis.nemesis),
 )
 BY_NAME = {drill.name: drill for drill in CATALOGUE}

@@ -32,12 +32,16 @@ class Check:
 
 @dataclass(slots=True)
 class Trial:
-    """What a drill did and saw. `harm_shown` is the control's verdict; None: it has no control."""
+    """What a drill did and saw. `harm_shown` is the control's verdict; None: it has no control.
+
+    `told`: figures for whoever reads the report.
+    """
 
     injected: Counter[str] = field(default_factory=Counter)
     checks: list[Check] = field(default_factory=list)
     harm_shown: bool | None = None
     control: str = ""
+    told: list[str] = field(default_factory=list)
 
     def check(self, name: str, holds: bool, seen: object = "") -> None:  # noqa: FBT001 - the verdict is the point
         self.checks.append(Check(name, holds, str(seen)))

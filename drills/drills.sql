@@ -42,13 +42,16 @@ WITH documents AS (
 UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 
 -- name: repeated_moves
--- A move that was recorded twice of one fulfillment order. Holds may come and go, and each refusal of a warehouse leads back
--- to the routing, and once more on.
+-- A move that was recorded twice of one fulfillment order. Holds may come and go, each refusal of a warehouse leads back
+-- to the routing, and once more on, and what a stop has taken back is made anew.
 SELECT e.fulfillment_order_id, e.from_state, e.to_state FROM event AS e
 WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
 GROUP BY e.fulfillment_order_id, e.from_state, e.to_state
 HAVING count(*) > 1 + (SELECT count(*) FROM placement AS l
-                       WHERE l.fulfillment_order_id = e.fulfillment_order_id AND l.status = 'refused');
+                       WHERE l.fulfillment_order_id = e.fulfillment_order_id AND l.status = 'refused')
+                    + (SELECT count(*) FROM stop AS t
+                       WHERE t.fulfillment_order_id = e.fulfillment_order_id AND t.goal = 'rebuild'
+                         AND t.status IN ('stopped', 'withdrawn'));
 
 -- name: texts
 -- Notices by text message, with what we believe became of each.
@@ -326,3 +329,88 @@ WHERE f.state = 'allocated' AND f.location <> 'shanghai'
 
 -- name: silent_feed
 SELECT 1 FROM alarm WHERE kind = 'feed_silent' AND key = %(account)s AND closed_at IS NULL;
+
+-- name: ways
+-- How far orders have come: the farthest of their parts, as `drills.wishes.Place` counts.
+SELECT o.platform_order_id, o.id, max(CASE
+    WHEN f.state IN ('delivered', 'completed') THEN 9
+    WHEN p.collected_at IS NOT NULL THEN 8
+    WHEN p.handed_over_at IS NOT NULL THEN 7
+    WHEN p.packed_at IS NOT NULL THEN 6
+    WHEN l.status IN ('placed', 'final') OR f.state = 'in_warehouse' THEN 5
+    WHEN s.status = 'booked' THEN 4
+    WHEN s.status = 'intended' THEN 3
+    WHEN f.state = 'allocated' OR f.resume_state = 'allocated' THEN 2
+    WHEN f.state = 'approved' OR f.resume_state = 'approved' THEN 1
+    ELSE 0 END)
+FROM orders AS o
+JOIN fulfillment_order AS f ON f.order_id = o.id
+LEFT JOIN package AS p ON p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
+LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
+LEFT JOIN placement AS l ON l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final')
+WHERE o.platform_order_id = ANY(%(tids)s)
+GROUP BY o.id;
+
+-- name: stops_to_confirm
+-- Orders whose stops wait for a person who finds the goods.
+SELECT DISTINCT order_id FROM stop WHERE status = 'asked' AND rung = 'confirm' AND confirmed_at IS NULL;
+
+-- name: stopped_by_persons
+-- Stops of persons that have ended as such, with the order and the lines that do not go.
+SELECT t.id, o.platform_order_id,
+       ARRAY(SELECT k.line_id FROM fulfillment_line AS k
+             WHERE k.fulfillment_order_id = t.fulfillment_order_id AND k.quantity > 0 ORDER BY k.line_id)
+FROM stop AS t JOIN orders AS o ON o.id = t.order_id
+WHERE t.status = 'stopped' AND t.goal = 'close' AND t.asked_by = 'person' ORDER BY t.id;
+
+-- name: last_left
+-- When (unix seconds) the last parcel of an order left.
+SELECT o.platform_order_id, extract(epoch FROM max(p.handed_over_at))::float8
+FROM orders AS o JOIN fulfillment_order AS f ON f.order_id = o.id JOIN package AS p ON p.fulfillment_order_id = f.id
+WHERE o.platform_order_id = ANY(%(tids)s) AND p.handed_over_at IS NOT NULL GROUP BY o.id;
+
+-- name: unrest
+-- Open stops, due work, and up to when (unix seconds) the changes and the cases of every shop were read. Not due is an answer
+-- that may have been told, whose case is looked at until the platform decides, and that of a case which is over.
+SELECT (SELECT count(*) FROM stop WHERE status = 'asked'),
+       (SELECT count(*) FROM work AS w WHERE w.step <> ALL(%(endless)s)
+           AND NOT (w.step = 'answer' AND EXISTS (
+               SELECT 1 FROM order_case AS c WHERE c.id = w.subject_id AND (c.answer_status = 'asked' OR c.closed_at IS NOT NULL)))),
+       (SELECT coalesce(min(extract(epoch FROM coalesce(cursor_at, to_timestamp(0)))), 0)::float8 FROM shop),
+       (SELECT coalesce(min(extract(epoch FROM coalesce(c.cursor_at, to_timestamp(0)))), 0)::float8
+        FROM shop AS s LEFT JOIN case_cursor AS c ON c.shop_id = s.id);
+
+-- name: ended_stops
+-- Every stop: how it ended, why it was asked for, and seconds from the request to the end.
+SELECT status, code, extract(epoch FROM ended_at - asked_at)::float8 FROM stop ORDER BY id;
+
+-- name: wanted_waybills
+-- Booked waybills that somebody wants, or that a person was told of.
+SELECT s.waybill FROM shipment AS s
+JOIN package AS p ON p.id = s.package_id
+JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
+WHERE s.status = 'booked'
+  AND (p.handed_over_at IS NOT NULL OR (p.cancelled_at IS NULL AND f.state <> 'closed')
+       OR EXISTS (SELECT 1 FROM hold AS h
+                  WHERE h.fulfillment_order_id = f.id AND h.code = 'unwanted_waybill' AND h.released_at IS NULL));
+
+-- name: stopped_waybills
+-- Waybills of which a confirmed stop said that they stay, but for those that came back and were counted.
+SELECT s.waybill FROM stop AS t
+JOIN package AS p ON p.fulfillment_order_id = t.fulfillment_order_id
+JOIN shipment AS s ON s.package_id = p.id AND s.waybill IS NOT NULL
+WHERE t.status = 'stopped' AND s.booked_at <= t.ended_at
+  AND NOT EXISTS (SELECT 1 FROM parcel_return AS r WHERE r.package_id = p.id AND r.received_at IS NOT NULL);
+
+-- name: cases_of_kind
+SELECT coalesce(o.platform_order_id, c.case_id) FROM order_case AS c LEFT JOIN orders AS o ON o.id = c.order_id
+WHERE c.kind = %(kind)s ORDER BY c.id;
+
+-- name: open_rungs
+SELECT rung, count(*) FROM stop WHERE status = 'asked' GROUP BY rung;
+
+-- name: due_steps
+SELECT step, count(*) FROM work WHERE step NOT IN ('pull', 'pull_cases', 'warehouse', 'track') GROUP BY step;
+
+-- name: newest_order
+SELECT max(id) FROM orders;

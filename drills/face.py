@@ -10,9 +10,11 @@ from drills.round import Played
 
 
 def print_played(played: Played, console: Console) -> None:
-    """One line for a drill that has ended, and one for each check that does not hold."""
+    """One line for a drill that has ended, one for each figure, and one for each check that does not hold."""
     verdict = "[green]holds[/]" if played.trial.passed else "[bold red]FAILED[/]"
     console.print(f"{played.drill.name:<20} {verdict}  {played.seconds:.0f} s")
+    for told in played.trial.told:
+        console.print(f"  {told}", markup=False)
     for check in played.trial.checks:
         if not check.holds:
             console.print(f"  {check.name}: {check.seen}", style="red", markup=False)

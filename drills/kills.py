@@ -12,9 +12,10 @@ from drills.unguarded import Guard
 from infra.process.failpoints import SWEEP_POINT, step_points
 from infra.process.steps import STEPS
 
-# An order that nobody stops passes none of these.
-_OF_STOPS = frozenset({"stop", "recall", "void"})
-POINTS = tuple(point for point in step_points() if point.partition(".")[0] not in _OF_STOPS)
+# An order that nobody stops, and of which no buyer wants money back, passes none of these.
+_OF_STOPS = frozenset({"stop", "recall", "void", "intercept", "apply_case", "answer"})
+_OF_CASES = frozenset({"pull_cases.stored"})
+POINTS = tuple(point for point in step_points() if point.partition(".")[0] not in _OF_STOPS and point not in _OF_CASES)
 
 PAIRS, PAIRS_QUICK = 500, 12
 # More deaths than the house allows a subject, by far.

@@ -1,4 +1,4 @@
-"""A house whose lines to the courier and to Redis run through proxies."""
+"""A house whose lines to the courier, to Redis, and to platforms and warehouses where asked, run through proxies."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -38,11 +38,12 @@ class Liar:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """`courier` carries the calls to SF, `queue` those to Redis."""
+    """`courier` carries the calls to SF, `queue` those to Redis. `others`: to platforms and warehouses, where asked."""
 
     demo: RunningDemo
     courier: Proxy
     queue: Proxy
+    others: Proxy
 
     def lie(self, seed: str, share: float) -> None:
         self.courier.judge = Liar(random.Random(seed), share)  # noqa: S311 - repeatable, not secret
@@ -50,11 +51,17 @@ class Lines:
 
 @contextmanager
 def lined(
-    plan: Plan, script: Script, amend: Callable[[str], str] = str, environ: Mapping[str, str] | None = None
+    plan: Plan,
+    script: Script,
+    amend: Callable[[str], str] = str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    lines_others: bool = False,
 ) -> Iterator[Lines]:
-    """The whole house at work, with both lines whole. `amend` changes the settings file's text before.
+    """The whole house at work, with all lines whole. `amend` changes the settings file's text before.
 
-    `environ`: what the processes find in their environment besides.
+    `environ`: what the processes find in their environment besides. `lines_others`: calls to platforms and warehouses
+    run through a proxy as well.
     """
     with prepared(plan.base, script) as demo, EventLoopThread() as event_loop:
         parts = urlsplit(demo.stage.sandbox_url)
@@ -62,14 +69,22 @@ def lined(
         assert parts.port is not None
         redis_url = demo.supervisor.environment["ORDERLANE_REDIS_URL"]
         socket, line = Path(unquote(urlsplit(redis_url).path)), demo.stage.folder / "redis.sock"
-        with Proxy(event_loop, (parts.hostname, parts.port)) as courier, Proxy(event_loop, socket, line) as queue:
+        sandbox = (parts.hostname, parts.port)
+        with (
+            Proxy(event_loop, sandbox) as courier,
+            Proxy(event_loop, socket, line) as queue,
+            Proxy(event_loop, sandbox) as others,
+        ):
             file = demo.stage.settings_file
-            through = f"http://127.0.0.1:{courier.port}/sf"
-            file.write_text(amend(file.read_text().replace(f"{demo.stage.sandbox_url}/sf", through)))
+            proxies = {"sf": courier} | ({"taobao": others, "warehouse": others} if lines_others else {})
+            text = file.read_text()
+            for path, proxy in proxies.items():
+                text = text.replace(f"{demo.stage.sandbox_url}/{path}", f"http://127.0.0.1:{proxy.port}/{path}")
+            file.write_text(amend(text))
             demo.supervisor.environment = {
                 **demo.supervisor.environment,
                 "ORDERLANE_REDIS_URL": f"unix://{line}?db=0",
                 **(environ or {}),
             }
             with supervised(demo.supervisor):
-                yield Lines(demo, courier, queue)
+                yield Lines(demo, courier, queue, others)

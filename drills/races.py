@@ -21,10 +21,11 @@ _STOPPED = {HoldCode.REFUND_REQUESTED, HoldCode.WRITEBACK_REFUSED}
 def refund_races(plan: Plan) -> Trial:
     """A buyer asks for the money back at every instruction of the label step, while the worker stands still.
 
-    Either no label is bought, or a person has the order with its one waybill before the platform hears of it.
+    Either no label is bought, or its one waybill is voided or a person's, before the platform hears of it.
     """
     trial = Trial(control="platform not asked before the booking: a label for an order that is refunded")
-    with small_world(plan) as world:
+    # Warehouses that learn of an order only once it is placed: nothing leaves before the news.
+    with small_world(plan, is_told=True) as world:
         placed = {moment: _refund_at(world, moment, trial) for moment in MOMENTS}
         # The shop's next order brings the news of all the others.
         world.order("brings the news")
@@ -35,11 +36,15 @@ def refund_races(plan: Plan) -> Trial:
             bought = booked[order.base]
             trial.check(f"{moment}: labels", bought == (moment not in UNASKED), bought)
             codes = set(held.get(order.tid, ()))
-            trial.check(f"{moment}: a person has it", bool(codes) and codes <= _STOPPED, sorted(codes))
+            # Once it was stopped, the platform hears so, and pays: nobody need look at it.
+            is_over = bool(bought) and not _living(world, order)
+            trial.check(
+                f"{moment}: a person has it, or it is stopped", is_over or (bool(codes) and codes <= _STOPPED), codes
+            )
             trial.check(f"{moment}: the platform is not told", order.tid not in told)
         check_all(world.demo, trial)
         unguarded = _refund_at(world, "label.before_claim", trial, Guard.REFUND_CHECK)
-        trial.harm_shown = world.shipments()[unguarded.base] == 1
+        trial.harm_shown = world.shipments()[unguarded.base] >= 1
     return trial
 
 
@@ -50,6 +55,13 @@ def _refund_at(world: SmallWorld, moment: str, trial: Trial, *without: Guard) ->
     trial.injected["refund asked"] += frozen.how == "stopped"
     trial.check(f"{moment}: met", frozen.how == "stopped", frozen.how)
     ended = world.resume(frozen)
+    while ended.how == "stopped":
+        # Its case was read before its order was: stopped and made anew, the order comes to its label once more, where
+        # the platform is asked.
+        ended = world.resume(ended)
+    if ended.how == "stuck":
+        # The calls of its stop end first.
+        ended = world.work(without=without)
     trial.check(f"{moment}: the worker goes on", ended.how == "done", ended.how)
     return placed
 
@@ -70,7 +82,8 @@ def intent_of_a_closed_order(plan: Plan) -> Trial:
     The courier is asked all the same, the waybill is recorded and voided, and the order is closed.
     """
     trial = Trial(control="a stopped order left alone: a living waybill that nobody knows")
-    with small_world(plan) as world:
+    # Warehouses that learn of the order only once it is placed: the parcel does not leave before the recovery.
+    with small_world(plan, is_told=True) as world:
         closed = _close_unheard(world, trial)
         codes = dict(_holds(world)).get(closed.tid, [])
         trial.check("nobody need look at the order", not codes, codes)
@@ -94,7 +107,8 @@ def _close_unheard(world: SmallWorld, trial: Trial, *without: Guard) -> Placed:
     world.order("brings the news")
     world.go_on(without=without)
     ended = world.work(without=without)
-    trial.check("it is recovered", killed.how == "killed" and ended.how == "done", ended.how)
+    if not without:
+        trial.check("it is recovered", killed.how == "killed" and ended.how == "done", ended.how)
     return placed
 
 

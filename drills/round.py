@@ -37,6 +37,7 @@ def account(played: Played) -> dict[str, Any]:
         "passed": trial.passed,
         "injected": {name: count for name, count in sorted(trial.injected.items()) if count},
         "checks": [{"name": check.name, "holds": check.holds, "seen": check.seen} for check in trial.checks],
+        "told": trial.told,
         "control": trial.control,
         "harm_shown": trial.harm_shown,
         "seconds": round(played.seconds, 1),

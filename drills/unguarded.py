@@ -11,11 +11,13 @@ import msgspec
 import domain.gates
 import infra.accounts.gates
 from actors import label, normalize
+from actors import stop as stop_step
 from actors.documents.calls import DocumentCalls, Undispatched
 from actors.orders import intake
 from actors.parcels.waybill_calls import Unlabelled, WaybillCalls
 from adapters import payload
 from domain.gates import About
+from domain.stops import Rung, RungKind, StopFacts, StopStatus
 from infra.engine import remote
 from infra.process.byte_room import ByteRoom
 from infra.process.steps import STEPS
@@ -32,6 +34,7 @@ class Guard(StrEnum):
     `WHOSE_FAULT`: an error in a call about one subject is not its account's. `LIMITS`: numbers that come from outside
     have limits. `STOPPED_ASKED`: a booking that may have happened is asked about also when its order was stopped
     meanwhile. `DOCUMENT_ASKED`: a warehouse is asked what it has before a document may be placed a second time.
+    `STOP_PROOF`: a stop ends only with the word of those who have the goods.
     """
 
     REFUND_CHECK = "refund_check"
@@ -42,6 +45,7 @@ class Guard(StrEnum):
     LIMITS = "limits"
     STOPPED_ASKED = "stopped_asked"
     DOCUMENT_ASKED = "document_asked"
+    STOP_PROOF = "stop_proof"
 
 
 def switch_off(guards: Iterable[Guard]) -> None:
@@ -109,6 +113,13 @@ def _place_unasked() -> None:
     DocumentCalls._ask = ask_nobody  # type: ignore[method-assign, assignment]  # noqa: SLF001 - the harm itself
 
 
+def _believe_stops() -> None:
+    def end_at_once(_facts: StopFacts) -> Rung:
+        return Rung(RungKind.END, end=StopStatus.STOPPED)
+
+    vars(stop_step)["next_rung"] = end_at_once
+
+
 _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.REFUND_CHECK: _buy_labels_unasked,
     Guard.TOKEN_CHECK: _save_under_any_lease,
@@ -118,4 +129,5 @@ _OFF: Mapping[Guard, Callable[[], None]] = {
     Guard.LIMITS: _read_without_limits,
     Guard.STOPPED_ASKED: _leave_the_stopped_alone,
     Guard.DOCUMENT_ASKED: _place_unasked,
+    Guard.STOP_PROOF: _believe_stops,
 }

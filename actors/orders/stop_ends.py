@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from actors.orders.update_order import trim
-from domain.cases import CaseKind
+from domain.cases import TOLD_TO_PLATFORM, CaseKind, case_id_of
 from domain.changes import OF_CONTENT, OF_THE_RULES
-from domain.holds import HoldCode
+from domain.holds import HoldCode, waybill_facts
 from domain.lines import pieces_by_sku
 from domain.order import Order
 from domain.outcomes import Done
@@ -24,12 +24,14 @@ from infra.tables.fulfillment import NewPart, add_parts, leave_location, set_res
 from infra.tables.holds import open_holds, release_all_holds, release_holds
 from infra.tables.lines import Quantity, add_quantities, set_quantities
 from infra.tables.orders import Locked, load_orders, lock_fulfillment
-from infra.tables.packages import cancel_packages
+from infra.tables.packages import CancelledPackage, cancel_packages
 from infra.tables.pool import Connection
 from infra.tables.stock import lock_levels, lock_location_levels, release_stock, reserve_stock
 from infra.tables.stops import OpenStop, end_stops
 from infra.tables.writebacks import drop_untold
 
+# The platform wants nothing of these shipped, whatever number it shows.
+_OVER_AT_PLATFORM = frozenset({StopCode.REFUND_PAID, StopCode.CLOSED_BY_PLATFORM})
 # Why a fulfillment order closed.
 STOPPED = "stopped"
 
@@ -108,6 +110,24 @@ def _case(one: EndingStop) -> NewCase:
     )
 
 
+def _needs_person(one: EndingStop, package: CancelledPackage) -> bool:
+    """Whether the waybill lives, as a warehouse has booked it and cancels it itself, or the platform still shows it."""
+    is_shown = package.is_told and one.stop.code not in _OVER_AT_PLATFORM
+    return package.waybill is not None or is_shown
+
+
+def _unwanted(one: EndingStop, package: CancelledPackage) -> NewCase:
+    facts = {**waybill_facts(package.courier, package.last_waybill or ""), "document": one.stop.reference}
+    return NewCase(
+        shop=one.stop.shop,
+        case_id=case_id_of(CaseKind.UNWANTED_WAYBILL, package.reference or f"package-{package.id}"),
+        kind=CaseKind.UNWANTED_WAYBILL,
+        order_id=one.locked.order_id,
+        package_id=package.id,
+        facts=facts | ({TOLD_TO_PLATFORM: True} if package.is_told else {}),
+    )
+
+
 def _goes_on(tx: Connection, step: str, one: EndingStop, *, is_held: bool) -> Finished:
     """The goods leave all the same: the order continues where the stop has interrupted it."""
     rings: frozenset[BellKey] = frozenset()
@@ -121,6 +141,9 @@ def _end_stopped(tx: Connection, step: str, endings: Sequence[EndingStop]) -> li
         return []
     cancelled = cancel_packages(tx, [one.locked.id for one in endings])
     drop_untold(tx, [package.id for package in cancelled])
+    of_order = {one.locked.id: one for one in endings}
+    of_package = [(of_order[one.fulfillment_order_id], one) for one in cancelled]
+    open_cases(tx, [_unwanted(one, package) for one, package in of_package if _needs_person(one, package)])
     stopped = _what_goes_on(tx, endings)
     _divide(tx, [one for one in stopped if one.kept and one.part is None])
     _promise_again(tx, stopped)

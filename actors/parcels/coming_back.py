@@ -12,7 +12,7 @@ from domain.cases import CaseKind, case_id_of
 from domain.order import Lane
 from domain.outcomes import Done
 from domain.returns import BackLine, CountedLine, ReturnReason, Surplus, spread
-from domain.states import Cause, State
+from domain.states import FINAL_STATES, Cause, State
 from domain.stops import StopStatus
 from infra.engine.results import Finished, SubjectRef
 from infra.engine.write_outcomes import Writes, event, gather, write
@@ -29,8 +29,6 @@ from infra.tables.stops import StopRow, prove_stops, stops_of_orders
 RECEIVED = "package_received"
 # States of goods that had left; from these a proven stop closes the order.
 _MAY_CLOSE = frozenset({State.PACKED, State.IN_TRANSIT, State.DELIVERED, State.ON_HOLD, State.AFTER_SALE})
-# Stops of some lines, or of goods that are shipped anew: their end is not the end of the order.
-_GOODS_WANTED = frozenset({StopStatus.ASKED, StopStatus.COMING_BACK})
 # Cases that a count ends.
 _OVER = (CaseKind.RETURNED_TO_SENDER, CaseKind.RETURN_OVERDUE, CaseKind.NOT_MOVING, CaseKind.LOST)
 
@@ -97,9 +95,12 @@ def take_in(
         mine = [one.counted.row.package_id for one in new if one.counted.by == by]
         close_cases_of(tx, mine, _OVER, by, "the parcel came back and was counted")
     unasked = [one for one in new if one.counted.row.fulfillment_order_id not in asked]
-    open_cases(tx, [_unexpected(one) for one in unasked if one.known is None])
+    unexpected = [one for one in unasked if one.known is None]
+    open_cases(tx, [_unexpected(one) for one in unexpected])
     writes = Writes()
-    _end_stops(tx, step, new, stops, writes)
+    back = _end_stops(tx, step, new, stops, writes)
+    cared_for = {one.counted.row.fulfillment_order_id for one in unexpected}
+    open_cases(tx, [_ship_anew(row) for row in back if row.fulfillment_order_id not in cared_for])
     for receipt in new:
         place = _place_of(receipt.counted.row)
         writes.events.append(event(step, place, RECEIVED, cause, facts=receipt.facts))
@@ -110,8 +111,14 @@ def take_in(
     return receipts, {BellKey(work.step, work.lane, work.account) for work in writes.added if work.after_s <= 0}
 
 
-def _end_stops(tx: Connection, step: str, new: Sequence[Receipt], stops: Mapping[int, StopRow], writes: Writes) -> None:
-    """Stops of all lines are proven once every package is back. Others look at what is known, or are a person's."""
+def _end_stops(
+    tx: Connection, step: str, new: Sequence[Receipt], stops: Mapping[int, StopRow], writes: Writes
+) -> list[ReturnRow]:
+    """Stops of all lines are proven once every package is back; other open ones look at what is known.
+
+    Returns what is back of orders that have not ended: of some of their lines, of a stop that was withdrawn, or of
+    goods that were to go another way. Their buyers still wait.
+    """
     rows = {one.counted.row.fulfillment_order_id: one.counted.row for one in new}
     back = all_back(tx, sorted(rows))
     proven = prove_stops(tx, sorted(back))
@@ -128,15 +135,18 @@ def _end_stops(tx: Connection, step: str, new: Sequence[Receipt], stops: Mapping
         if stop.status == StopStatus.ASKED:
             row = waiting[id_]
             writes.added.append(stop_work(id_, Lane(row.lane), row.key.account))
-    anew = [id_ for id_, stop in known.items() if id_ in back and stop.status in _GOODS_WANTED]
-    open_cases(tx, [_ship_anew(waiting[id_]) for id_ in anew])
+    return [row for id_, row in sorted(waiting.items()) if id_ in back and State(row.state) not in FINAL_STATES]
 
 
 def _shelve(tx: Connection, new: Sequence[Receipt]) -> None:
-    """Pieces that can be sold are stock again. What came back had left, whether a scan told so or not."""
-    consume_stock(tx, sorted({one.counted.row.fulfillment_order_id for one in new}))
-    for location in sorted({one.counted.location for one in new}):
-        give_back_stock(tx, location, _sellable(one for one in new if one.counted.location == location))
+    """Pieces that can be sold are stock again. What came back had left, whether a scan told so or not.
+
+    The pieces of a cancelled package became stock with its cancel, and what its order has now is another package's.
+    """
+    gone = [one for one in new if not one.counted.row.is_cancelled]
+    consume_stock(tx, sorted({one.counted.row.fulfillment_order_id for one in gone}))
+    for location in sorted({one.counted.location for one in gone}):
+        give_back_stock(tx, location, _sellable(one for one in gone if one.counted.location == location))
 
 
 def _sellable(receipts: Iterable[Receipt]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 Everything happens in the caller's transaction, which has locked the fulfillment orders.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from domain.outcomes import Done, Hold
 from domain.states import FINAL_STATES, Cause, State, may
 from domain.stops import StopAsker, StopCode, StopGoal, StopWish
 from infra.engine.replay import go_on
-from infra.engine.results import Finished, NewWork, Result, SubjectRef
+from infra.engine.results import Failed, Finished, NewWork, Result, SubjectRef
 from infra.engine.write_outcomes import Writes, add_hold, add_move, event, write
 from infra.queue.keys import BellKey
 from infra.tables.holds import open_holds, release_holds
@@ -27,6 +27,7 @@ from infra.tables.stops import (
     NewStop,
     ask_stops,
     open_stops,
+    outdated_stops,
     rebuild_instead,
     stops_under_way,
     withdraw_stops,
@@ -41,8 +42,9 @@ _CAUSES = {StopAsker.PLATFORM: Cause.PLATFORM, StopAsker.RULE: Cause.RULES, Stop
 class StopRequest:
     """A stop that somebody asks for. `shop`: account of the order's shop. `author`: a person, an account, or a step.
 
-    `lines`: ids of the lines that are asked for; none: all. `case_id`: of the case that asks. `until_at`: when whoever
-    asks must have an answer. `facts`: for the timeline and the hold, no personal data.
+    `lines`: ids of the lines that are asked for; none: all. `is_outdated`: the address has changed since the label.
+    `case_id`: of the case that asks. `until_at`: when whoever asks must have an answer. `facts`: for the timeline and
+    the hold, no personal data.
     """
 
     locked: Locked
@@ -52,6 +54,7 @@ class StopRequest:
     code: StopCode
     goal: StopGoal
     lines: tuple[str, ...] = ()
+    is_outdated: bool = False
     case_id: str | None = None
     until_at: datetime | None = None
     facts: Facts = field(default_factory=dict)
@@ -67,6 +70,7 @@ class StopRequest:
             code=wish.code,
             goal=wish.goal,
             lines=wish.lines,
+            is_outdated=wish.is_outdated,
         )
 
     def row(self) -> NewStop:
@@ -78,6 +82,7 @@ class StopRequest:
             code=self.code,
             goal=self.goal,
             lines=self.lines,
+            is_outdated=self.is_outdated,
             case_id=self.case_id,
             until_at=self.until_at,
         )
@@ -97,23 +102,33 @@ def stop_work(fulfillment_order_id: int, lane: Lane, shop: str) -> NewWork:
     return NewWork(STOPS, fulfillment_order_id, lane, shop=shop)
 
 
-def follow_stops(tx: Connection, results: Sequence[Result]) -> list[Result]:
+def follow_stops(tx: Connection, results: Sequence[Result], settled: Collection[int] = ()) -> list[Result]:
     """The same results, with the stop of each held order due that has an open one: something was settled of it.
 
-    No statement where no result is of a held order.
+    `settled`: subjects of which a call failed that surely had no effect. No statement where no result is of a held
+    order.
     """
-    held = {
-        one.ref.fulfillment_order_id
-        for one in results
-        if isinstance(one, Finished) and one.ref.state is State.ON_HOLD and isinstance(one.outcome, Done)
-    }
+    held = {one.ref.fulfillment_order_id for one in results if _settles(one, settled)}
     shops = open_stops(tx, sorted(id_ for id_ in held if id_ is not None))
-    return [_followed(one, shops) for one in results]
+    return [_followed(one, shops) if _settles(one, settled) else one for one in results]
+
+
+def _settles(result: Result, settled: Collection[int]) -> bool:
+    """Whether something is known now that an open stop may have waited for.
+
+    What is only put off is settled later. A call that failed and may have had an effect is asked about, or has a
+    letter: its stop, looked at again, would only ask once more.
+    """
+    if result.ref.state is not State.ON_HOLD:
+        return False
+    if isinstance(result, Failed):
+        return result.ref.subject_id in settled
+    return isinstance(result.outcome, (Done, Hold))
 
 
 def _followed(result: Result, shops: Mapping[int, str]) -> Result:
     id_ = result.ref.fulfillment_order_id
-    if id_ is None or id_ not in shops or not (isinstance(result, Finished) and isinstance(result.outcome, Done)):
+    if id_ is None or id_ not in shops:
         return result
     return replace(result, follow=(*result.follow, stop_work(id_, result.ref.lane, shops[id_])))
 
@@ -148,19 +163,23 @@ def withdraw(tx: Connection, locked: Sequence[Locked], shop: str, cause: Cause) 
     """Nobody asks for the stops of these fulfillment orders any more; the bells to ring after the commit.
 
     An order of which nothing was asked outside goes on where it was. Otherwise what was asked for is completed, for a
-    warehouse or a courier may do it at any moment, and the order is made anew.
+    warehouse or a courier may do it at any moment, and the order is made anew. So is one whose label is outdated,
+    wherever it is: its parcel must not reach the former address.
     """
     ids = sorted(open_stops(tx, [one.id for one in locked]))
     under_way = stops_under_way(tx, ids) if ids else set()
     inside = {one.id for one in locked if not one.has_left}
-    anew = sorted(under_way & inside)
+    outdated = outdated_stops(tx, ids) if ids else set()
+    anew = sorted(under_way & inside | outdated)
     rest = [one for one in locked if one.id in ids and one.id not in anew]
     if anew:
         rebuild_instead(tx, anew)
     withdraw_stops(tx, [one.id for one in rest])
     want_again(tx, [one.id for one in rest])
     want_documents_again(tx, [one.id for one in rest])
-    release_holds(tx, [(one.id, HoldCode.STOPPING) for one in rest], STOPS)
+    # A waybill that its courier did not cancel is wanted again.
+    ended = (HoldCode.STOPPING, HoldCode.UNWANTED_WAYBILL)
+    release_holds(tx, [(one.id, code) for one in rest for code in ended], STOPS)
     left = open_holds(tx, [one.id for one in rest]) if rest else {}
     writes = Writes()
     bells: set[BellKey] = set()

@@ -81,10 +81,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A step raised for one subject. `error` decides its fate."""
+    """A step raised for one subject. `error` decides its fate. `follow`: due whatever that is."""
 
     ref: SubjectRef
     error: Exception = field(repr=False)
+    follow: tuple[NewWork, ...] = ()
 
 
 Result = Finished | Failed

@@ -50,6 +50,7 @@ def write_outcomes(tx: Connection, step: str, results: Sequence[Result], judge: 
     for result in results:
         if isinstance(result, Failed):
             judge.judge(tx, step, result, writes)
+            writes.added.extend(result.follow)
         else:
             gather(step, result, writes)
     write(tx, step, writes)

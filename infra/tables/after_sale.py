@@ -163,6 +163,14 @@ class AnswerRow:
         return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
 
+def lock_platform_cases(tx: Connection, order_id: int) -> None:
+    """Lock the platform's cases of an order, so that none of them is answered before this transaction ends.
+
+    After the lock of the order's fulfillment orders.
+    """
+    tx.execute(AFTER_SALE["lock_platform_cases"], {"order_id": order_id})
+
+
 def load_answers(tx: Connection, ids: Sequence[int]) -> list[AnswerRow]:
     """Cases of platforms by their ids; locked."""
     with tx.cursor(row_factory=class_row(AnswerRow)) as cursor:

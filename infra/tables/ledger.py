@@ -23,6 +23,7 @@ class PartRow(NamedTuple):
     written_back: int
     unnotified: int
     is_kept_out: bool
+    is_closed_while_shipped: bool
 
 
 class LineRow(NamedTuple):

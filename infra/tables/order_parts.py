@@ -15,7 +15,7 @@ def load_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Order
     """The parts of each order, by their number. An order without any is left out."""
     found: dict[int, list[OrderPart]] = {}
     for row in tx.execute(ORDER_PARTS["parts"], {"order_ids": list(order_ids)}):
-        id_, order_id, number, state, at, is_consumed, location, *outside, asker, goal, rung, lines = row
+        id_, order_id, number, state, at, is_consumed, location, *outside, asker, is_told, goal, rung, lines = row
         waybills, refused, is_called, is_placed = outside
         part = OrderPart(
             id=id_,
@@ -30,6 +30,7 @@ def load_parts(tx: Connection, order_ids: Sequence[int]) -> dict[int, list[Order
             is_called=is_called,
             is_placed=is_placed,
             stop_asker=asker,
+            is_told_stopped=is_told,
             stop_goal=goal,
             stop_rung=rung,
             lines=lines,

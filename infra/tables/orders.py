@@ -280,6 +280,17 @@ def lock_fulfillment_of_orders(tx: Connection, order_ids: Sequence[int]) -> dict
     return found
 
 
+def lock_with_others(tx: Connection, ids: Sequence[int]) -> list[Locked]:
+    """Lock fulfillment orders by id, and in the same go all others of their orders, for a step that looks at the whole.
+
+    Whoever locks in two goes, each in id order, waits in a circle with whoever locks in one.
+    """
+    orders = [row[0] for row in tx.execute(ORDERS["orders_of"], {"ids": list(ids)})]
+    wanted = set(ids)
+    found = lock_fulfillment_of_orders(tx, sorted(orders)) if orders else {}
+    return sorted((one for each in found.values() for one in each if one.id in wanted), key=lambda one: one.id)
+
+
 def _lock_and_read(
     tx: Connection, lock: str, read: str, ids: Sequence[int]
 ) -> tuple[list[tuple[Any, ...]], dict[int, list[FulfillmentLine]]]:

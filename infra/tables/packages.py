@@ -138,7 +138,7 @@ def create_packages(tx: Connection, packages: Sequence[NewPackage]) -> dict[int,
 class CancelledPackage(NamedTuple):
     """A package that leaves no more. `waybill`, under `reference` at its courier: it has one, which lives.
 
-    `is_told`: the platform heard, or may have.
+    `is_told`: the platform heard, or may have. `last_waybill`: the last one, which may be void.
     """
 
     id: int
@@ -147,6 +147,7 @@ class CancelledPackage(NamedTuple):
     reference: str | None
     waybill: str | None
     is_told: bool
+    last_waybill: str | None
 
 
 def cancel_packages(tx: Connection, fulfillment_order_ids: Sequence[int]) -> list[CancelledPackage]:

@@ -400,7 +400,7 @@ def live_references(tx: Connection, fulfillment_order_ids: Sequence[int]) -> lis
 
 
 def want_documents_again(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
-    """Documents are wanted after all, as long as no warehouse was asked to stop them."""
+    """Documents are wanted after all, as long as no warehouse may still stop them."""
     tx.execute(PLACEMENTS["want_documents_again"], {"ids": list(fulfillment_order_ids)})
 
 

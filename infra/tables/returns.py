@@ -28,7 +28,10 @@ class NewReturn(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnRow(PackageRow):
-    """A package with a waybill that may have come back. `location`: where it left from."""
+    """A package with a waybill that may have come back. `location`: where it left from.
+
+    `is_cancelled`: its order was stopped or made anew without it, and its pieces are stock again.
+    """
 
     location: str
     courier: str
@@ -36,6 +39,7 @@ class ReturnRow(PackageRow):
     waybill: str
     has_left: bool
     is_collected: bool
+    is_cancelled: bool
 
 
 class KnownReturn(NamedTuple):

@@ -148,7 +148,7 @@ def still_unwanted(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[
 
 
 def want_again(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:
-    """Waybills are wanted after all, as long as no courier was asked to cancel them."""
+    """Waybills are wanted after all, as long as no courier may still cancel them."""
     tx.execute(SHIPMENTS["want_again"], {"ids": list(fulfillment_order_ids)})
 
 

@@ -32,9 +32,10 @@ _OF_WAREHOUSES = "warehouse/"
 class NewStop:
     """A stop to ask for. `author`: a person's name, the platform's account, or a step.
 
-    `lines`: ids of the lines that are asked for, none: all. `case_id`: of the case that asks. `until_at`: when whoever
-    asked must have an answer. Raises ValueError for a refund that is not paid yet and would close the order: it may be
-    withdrawn, and nobody would ship the order then. Made anew, the order waits as paid for the decision.
+    `lines`: ids of the lines that are asked for, none: all. `is_outdated`: the address has changed since the label.
+    `case_id`: of the case that asks. `until_at`: when whoever asked must have an answer. Raises ValueError for a refund
+    that is not paid yet and would close the order: it may be withdrawn, and nobody would ship the order then. Made
+    anew, the order waits as paid for the decision.
     """
 
     fulfillment_order_id: int
@@ -44,6 +45,7 @@ class NewStop:
     code: StopCode
     goal: StopGoal
     lines: tuple[str, ...] = ()
+    is_outdated: bool = False
     case_id: str | None = None
     until_at: datetime | None = None
 
@@ -140,6 +142,7 @@ def ask_stops(tx: Connection, stops: Sequence[NewStop]) -> dict[int, AskedStop]:
             "code": one.code,
             "goal": one.goal,
             "lines": list(one.lines),
+            "is_outdated": one.is_outdated,
             "case_id": one.case_id,
             "until_at": one.until_at,
         }
@@ -163,7 +166,8 @@ def end_stops(tx: Connection, ends: Mapping[int, StopStatus]) -> None:
 
 
 def prove_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
-    """All goods of these fulfillment orders are back: stops that are open or ended as `COMING_BACK` are `STOPPED` now.
+    """All goods of these fulfillment orders are back: stops that are open, or ended with goods that had left, are
+    `STOPPED` now.
 
     Returns the fulfillment orders that had such a stop of all their lines. No statement for none.
     """
@@ -237,6 +241,11 @@ def open_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> dict[int
 def stops_under_way(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
     """Fulfillment orders of which a warehouse or a courier was asked to stop something."""
     return {row[0] for row in tx.execute(STOPS["is_under_way"], {"ids": list(fulfillment_order_ids)})}
+
+
+def outdated_stops(tx: Connection, fulfillment_order_ids: Sequence[int]) -> set[int]:
+    """Fulfillment orders with an open stop and a label from before a change of the address."""
+    return {row[0] for row in tx.execute(STOPS["outdated"], {"ids": list(fulfillment_order_ids)})}
 
 
 def rebuild_instead(tx: Connection, fulfillment_order_ids: Sequence[int]) -> None:

@@ -17,6 +17,7 @@ class Voidable:
     a cancel.
 
     `is_unwanted`: somebody wants it cancelled already. `is_stopping`: a stop of its fulfillment order is open.
+    `is_at_warehouse`: a warehouse has it and may still ship it.
     """
 
     package_id: int
@@ -35,6 +36,7 @@ class Voidable:
     is_cancelled: bool
     is_unwanted: bool
     is_stopping: bool
+    is_at_warehouse: bool
 
 
 def load_voidable(tx: Connection, package_ids: Sequence[int]) -> list[Voidable]:

@@ -8,7 +8,7 @@ from domain.holds import HoldCode
 from domain.order import Order
 from domain.order_changes import OrderPart, plan, to_correct
 from domain.states import RANK, Cause, State
-from domain.stops import StopCode, StopGoal
+from domain.stops import StopGoal
 from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on
 from infra.engine.write_outcomes import Writes, event, write
@@ -18,7 +18,7 @@ from infra.tables.order_parts import changed_by_buyer, load_parts
 from infra.tables.orders import correct_receiver, load_orders
 from infra.tables.pool import Connection, Database
 from ops.verbs.change import Change, change
-from ops.verbs.stop_orders import Standing, lock_standing, ref_of_part, request_rebuild
+from ops.verbs.stop_orders import Standing, lock_standing, ref_of_part, request_other_label
 from ops.views.looking import looking
 
 # What the checks of an address find is found again, if it is still so.
@@ -114,9 +114,11 @@ def _release(tx: Connection, order_id: int, chosen: Sequence[OrderPart], author:
 
 def _go_on(tx: Connection, standing: Standing, chosen: Sequence[OrderPart], author: Author) -> None:
     """Before the review has approved, it is asked again; later, the part is made anew from there."""
-    anew = [one for one in chosen if _is_reviewed(one)]
+    # A part that is being stopped has a label to the former address too, and its stop may be taken back.
+    stopping = [one for one in standing.parts if one.is_inside and one.is_stopping]
+    anew = [one for one in (*chosen, *stopping) if _is_reviewed(one)]
     if anew:
-        request_rebuild(tx, standing, StopCode.ADDRESS_CHANGED, author, anew)
+        request_other_label(tx, standing, author, anew)
     left = open_holds(tx, [one.id for one in chosen if one not in anew])
     for one in chosen:
         locked = standing.locked[one.id]

@@ -13,6 +13,7 @@ from infra.engine.author import Author
 from infra.engine.replay import add_due, go_on, holding_codes
 from infra.engine.write_outcomes import add_work
 from infra.queue.keys import BellKey
+from infra.tables.after_sale import lock_platform_cases
 from infra.tables.audit import Verb
 from infra.tables.bulk_acts import foresee_release
 from infra.tables.fulfillment import admit_locations
@@ -111,6 +112,8 @@ def _check(tx: Connection, order_id: int, code: HoldCode, ids: set[int], *, desp
     """Raises where the release would ship what the hold is about; where it is not open, that is told instead."""
     if not ids:
         return
+    # An answer that says *stopped* begins before this, and is seen, or reads that the hold is gone.
+    lock_platform_cases(tx, order_id)
     parts = [one for one in load_parts(tx, [order_id]).get(order_id, ()) if one.id in ids]
     changed = changed_by_buyer(tx, [order_id]).get(order_id, frozenset())
     may_release(code, parts, sorted(changed), despite_refund=despite_refund)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.stops.asking import STOPS, StopRequest, ask, stop_work, withdraw
+from actors.stops.asking import StopRequest, ask, withdraw
+from actors.stops.confirming import confirm_in_house
 from domain.errors import FulfilmentError, Refused
 from domain.holds import PERSON
 from domain.order import Order
@@ -26,13 +27,12 @@ from domain.states import Cause, State
 from domain.stops import StopAsker, StopCode, StopGoal
 from infra.engine.author import Author
 from infra.engine.results import Finished, SubjectRef
-from infra.engine.write_outcomes import Writes, add_move, add_work, event, write
+from infra.engine.write_outcomes import Writes, add_move, write
 from infra.tables.audit import Verb
 from infra.tables.fulfillment import exclude
 from infra.tables.order_parts import load_parts
 from infra.tables.orders import Locked, load_orders, lock_fulfillment_of_orders, shop_of
 from infra.tables.pool import Connection, Database
-from infra.tables.stops import confirm_stops
 from ops.verbs.change import Change, change
 from ops.views.looking import looking
 
@@ -189,15 +189,7 @@ def confirm_here(db: Database, order_id: int, author: Author) -> AskedOrder:
         tx = made.tx
         standing = lock_standing(tx, order_id)
         chosen = CONFIRM.choose(standing.parts, {})
-        confirm_stops(tx, [one.id for one in chosen], author.who)
-        shop = shop_of(tx, chosen[0].id)
-        writes = Writes()
-        for one in chosen:
-            locked = standing.locked[one.id]
-            facts = {"by": author.who, "reason": author.reason}
-            writes.events.append(event(STOPS, ref_of_part(locked), "goods_confirmed", Cause.PERSON, facts=facts))
-        write(tx, STOPS, writes)
-        add_work(tx, [stop_work(one.id, standing.locked[one.id].lane, shop) for one in chosen])
+        confirm_in_house(tx, [standing.locked[one.id] for one in chosen], author)
         return _noted(made, standing, CONFIRM, chosen)
 
 
@@ -229,11 +221,10 @@ def ref_of_part(locked: Locked) -> SubjectRef:
     return SubjectRef(locked.id, locked.lane, locked.order_id, locked.id, None, locked.state)
 
 
-def request_rebuild(
-    tx: Connection, standing: Standing, code: StopCode, author: Author, chosen: Sequence[OrderPart]
-) -> None:
-    """Ask that parts are stopped, and made anew from `paid`."""
-    verb = StopVerb("rebuild", lambda parts, _: list(parts), Verb.ORDER_STOPPED, code, StopGoal.REBUILD)
+def request_other_label(tx: Connection, standing: Standing, author: Author, chosen: Sequence[OrderPart]) -> None:
+    """Ask that parts are stopped, and made anew from `paid` to the order's present address."""
+    code = StopCode.ADDRESS_CHANGED
+    verb = StopVerb("rebuild", lambda parts, _: list(parts), Verb.ADDRESS_CORRECTED, code, StopGoal.REBUILD)
     _request(tx, standing, verb, author, chosen)
 
 
@@ -285,6 +276,7 @@ def _request(
                 code=verb.code,
                 goal=verb.goal,
                 lines=tuple(line for line in lines if line in one.lines),
+                is_outdated=verb.code is StopCode.ADDRESS_CHANGED,
                 facts={"reason": author.reason},
             )
             for one in chosen

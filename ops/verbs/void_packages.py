@@ -30,6 +30,7 @@ class VoidRefusal(StrEnum):
     NOT_LABELLED = "not_labelled"
     OF_WAREHOUSE = "waybill_of_warehouse"
     LEFT = "package_left"
+    AT_WAREHOUSE = "package_at_warehouse"
     WANTED = "waybill_wanted"
 
 
@@ -48,7 +49,7 @@ def void(db: Database, package_id: int, author: Author, *, is_settled: bool = Fa
     """Have the courier cancel the waybill of a package that nobody wants, also if it refused before.
 
     `is_settled`: it was cancelled there by hand, and is recorded so. Raises Conflict ``waybill_void``,
-    ``waybill_wanted``, ``waybill_of_warehouse``, ``package_left``, and ``not_labelled``.
+    ``waybill_wanted``, ``waybill_of_warehouse``, ``package_left``, ``package_at_warehouse``, and ``not_labelled``.
     """
     with change(db, author) as made:
         return void_in(made, package_id, author, is_settled=is_settled)
@@ -60,7 +61,7 @@ def void_in(made: Change, package_id: int, author: Author, *, is_settled: bool =
     [where] = load_voidable(tx, [package_id])
     lock_fulfillment(tx, [where.fulfillment_order_id])
     [found] = load_voidable(tx, [package_id])
-    code = why_not(found)
+    code = why_not(found, is_settled=is_settled)
     if code is not None:
         raise Conflict(code, facts=_facts(found))
     want_voids(tx, [package_id])
@@ -92,14 +93,14 @@ def preview_void(db: Database, package_id: int, *, is_settled: bool = False) -> 
     """What a void would do. Changes nothing; raises as `void` does."""
     with looking(db) as tx:
         [found] = load_voidable(tx, [package_id])
-    code = why_not(found)
+    code = why_not(found, is_settled=is_settled)
     if code is not None:
         raise Conflict(code, facts=_facts(found))
     return _answer(found, is_settled=is_settled)
 
 
-def why_not(found: Voidable) -> VoidRefusal | None:
-    """Why the waybill of a package is not cancelled; None where it may be."""
+def why_not(found: Voidable, *, is_settled: bool = False) -> VoidRefusal | None:
+    """Why the waybill of a package is not cancelled; None where it may be. `is_settled`: it was, by hand."""
     if found.status == "voided":
         return VoidRefusal.VOID
     if found.status != "booked":
@@ -108,6 +109,9 @@ def why_not(found: Voidable) -> VoidRefusal | None:
         return VoidRefusal.OF_WAREHOUSE
     if found.has_left:
         return VoidRefusal.LEFT
+    if found.is_stopping and found.is_at_warehouse and not is_settled:
+        # A cancelled waybill does not keep a packed box from leaving: the stop there comes first.
+        return VoidRefusal.AT_WAREHOUSE
     is_unwanted = found.is_unwanted or found.is_cancelled or found.is_stopping or found.state == State.CLOSED
     return None if is_unwanted else VoidRefusal.WANTED
 

@@ -48,7 +48,16 @@ def _parts(tx: Connection) -> tuple[dict[PartKey, list[PartRecord]], frozenset[P
             not_ours.add(key)
         if row.state is not None:
             holds = tuple(row.holds)
-            part = PartRecord(key, State(row.state), holds, row.is_dead, row.packages, row.written_back, row.unnotified)
+            part = PartRecord(
+                key,
+                State(row.state),
+                holds,
+                row.is_dead,
+                row.packages,
+                row.written_back,
+                row.unnotified,
+                row.is_closed_while_shipped,
+            )
             mine.append(part)
     return parts, frozenset(not_ours), frozenset(kept_out)
 

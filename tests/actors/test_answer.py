@@ -97,6 +97,19 @@ def test_what_may_still_leave_is_never_told_as_stopped(asked, outside):
     assert asked.told == []
 
 
+@pytest.mark.parametrize("is_document", [False, True])
+def test_what_left_after_its_stop_was_confirmed_is_never_told_as_stopped(asked, is_document):
+    asked.ends()
+    asked.shop.rows(
+        """INSERT INTO order_case (shop, case_id, kind, order_id, package_id, owner, due_at)
+           SELECT 'taobao/s1', 'm', 'moved_though_stopped', o.id, CASE WHEN NOT %s THEN p.id END, 'logistics', now()
+           FROM orders AS o CROSS JOIN package AS p""",
+        is_document,
+    )
+    asked.tell()
+    assert [answer for answer, _ in asked.told] == ["not_stopped"]
+
+
 @pytest.mark.parametrize("status", ["too_late", "coming_back"])
 def test_a_stop_that_failed_is_told_with_its_end(asked, status):
     asked.ends(status)

@@ -66,7 +66,7 @@ def test_an_order_without_a_label_is_left_to_its_own_content(shop, trade, tell):
     shop.flow(until="route")
     tell()
     assert (shop.rows(STOPS), shop.holds()) == ([], [])
-    assert shop.due("answer") == []
+    assert len(shop.due("answer")) == 1, "its platform hears what became of it all the same"
 
 
 def test_a_refund_that_is_withdrawn_takes_its_stop_back(labelled, tell):
@@ -156,6 +156,13 @@ def test_a_stop_that_has_failed_outside_is_not_asked_for_again(labelled, tell):
     labelled.rows("UPDATE stop SET status = 'too_late', ended_at = now()")
     tell(version="9")
     assert labelled.one("SELECT count(*) FROM stop") == 1
+
+
+def test_a_stop_that_failed_for_another_reason_is_no_answer_to_a_refund(labelled, tell):
+    tell()
+    labelled.rows("UPDATE stop SET status = 'too_late', ended_at = now(), code = 'address_changed', case_id = NULL")
+    tell(version="9")
+    assert labelled.rows(STOPS)[1:] == [REFUND]
 
 
 def test_a_case_before_its_order_asks_once_the_order_is_here(shop, trade, tell):

@@ -6,7 +6,10 @@ from adapters.ports import PlatformShipment
 from domain.after_sale import CaseStage
 from domain.cases import CaseKind
 from domain.errors import Conflict
+from domain.holds import HoldCode
 from domain.stop_answers import PartOfCase
+from infra.engine.author import Author
+from ops.verbs.holds import release
 from tests.actors.hand_after_sale import HandAfterSale
 
 STEPS = ("pull_cases", "apply_case", "stop", "recall", "void", "stop")
@@ -50,6 +53,42 @@ def test_a_refund_of_a_booked_order_ends_with_a_dead_waybill_its_stock_and_one_t
     assert shop.rows("SELECT stage, closed_by, answer_status FROM order_case") == [("refunded", "engine", "told")]
     assert (shop.states(), shop.counters()) == (["closed"], (100, 0, 0))
     assert (shop.holds(), shop.letters(), len(told(shop)), len(shop.courier.waybills)) == ([], [], 1, 1)
+
+
+@pytest.mark.parametrize("until", ["reserve", "route"])
+def test_a_refund_of_an_order_that_nothing_binds_is_told_as_stopped(merchant, trade, until):
+    """Its own content holds it, and the money goes back before anybody has booked a label."""
+    merchant.platform.after_sale = desk = HandAfterSale()
+    merchant.stock("east", **{"TEE-1": 100})
+    merchant.deliver(trade(tid="1001"))
+    merchant.flow(until=until)
+    desk.show("1001")
+    for step in ("pull_cases", "apply_case", "answer"):
+        merchant.run(step)
+    assert told(merchant) == [], "nothing is held yet"
+    merchant.deliver(trade(tid="1001", refund="WAIT_SELLER_AGREE", modified="2026-11-22 10:00:00"))
+    merchant.flow()
+    assert (merchant.states(), merchant.holds()) == (["on_hold"], ["refund_requested"])
+    merchant.fall_due()
+    merchant.run("answer")
+    assert told(merchant) == [("stopped", "stopped")]
+    with pytest.raises(Conflict, match="stopped_told"):
+        release(merchant.db, 1, HoldCode.REFUND_REQUESTED, Author("li", "x"), despite_refund=True)
+    assert (merchant.holds(), len(merchant.courier.waybills)) == (["refund_requested"], 0)
+
+
+def test_an_answer_that_begins_after_a_release_tells_no_stop(merchant, trade):
+    """Control: the same order, released before its platform was told."""
+    merchant.platform.after_sale = desk = HandAfterSale()
+    merchant.stock("east", **{"TEE-1": 100})
+    merchant.deliver(trade(tid="1001", refund="WAIT_SELLER_AGREE"))
+    merchant.flow(until="route")
+    desk.show("1001")
+    for step in ("pull_cases", "apply_case"):
+        merchant.run(step)
+    release(merchant.db, 1, HoldCode.REFUND_REQUESTED, Author("li", "x"), despite_refund=True)
+    merchant.run("answer")
+    assert told(merchant) == []
 
 
 def test_a_refund_that_is_withdrawn_before_the_courier_was_asked_goes_on(shop, trade):

@@ -424,3 +424,12 @@ def test_pieces_of_a_package_that_was_given_up_may_be_packed_again(is_given_up, 
     boxes = {REFERENCE: box(), SECOND: given_up}
     comparison = compare_ledgers(ours(part(), boxes=boxes), theirs(carriers=(carried(), carried("SF0", SECOND))))
     assert (not comparison.contradictions) is agrees
+
+
+@pytest.mark.parametrize(
+    ("written_back", "has_case", "expected"),
+    [(0, False, Verdict.OPEN), (0, True, Verdict.HELD), (1, True, Verdict.DONE)],
+)
+def test_what_its_platform_closed_while_it_was_shipped_is_somebody_s(written_back, has_case, expected):
+    one = replace(part(written_back=written_back), has_case=has_case)
+    assert compare_ledgers(ours(one), theirs(ordered(line()))).verdicts == {expected: 1}

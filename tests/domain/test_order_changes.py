@@ -192,3 +192,12 @@ def test_other_holds_are_released(code, part, changed):
 
 def test_a_refund_is_shipped_by_an_act_of_its_own():
     may_release(HoldCode.REFUND_REQUESTED, [RESERVED], despite_refund=True)
+
+
+def test_what_its_platform_pays_for_as_stopped_is_never_released():
+    told = replace(RESERVED, is_told_stopped=True)
+    assert (
+        code_of(lambda parts: may_release(HoldCode.REFUND_REQUESTED, parts, despite_refund=True), [told])
+        == "stopped_told"
+    )
+    may_release(HoldCode.ADDRESS_VAGUE, [told])

@@ -33,9 +33,17 @@ def test_an_order_that_waits_before_its_review_for_this_refund_was_stopped():
         assert verdict_of([replace(WAITS, **changed)], is_due=False).verdict is not AnswerKind.STOPPED
 
 
-def test_an_order_that_is_made_anew_for_another_reason_has_nothing_to_tell():
+def test_an_order_that_nothing_binds_is_told_as_it_stands():
     other = replace(WAITS, code=StopCode.ADDRESS_CHANGED)
-    assert verdict_of([other], is_due=True).verdict is AnswerKind.NOTHING
+    assert verdict_of([other], is_due=False) == STOPPED, "it is held for a refund, whatever it was stopped for"
+    goes_on = part(State.ALLOCATED, None, None)
+    assert verdict_of([goes_on], is_due=False) == WAIT
+    assert verdict_of([goes_on], is_due=True) == StopVerdict(AnswerKind.NOT_STOPPED, NOT_YET)
+
+
+def test_what_has_left_without_a_stop_has_nothing_to_tell():
+    assert verdict_of([part(State.IN_TRANSIT, None, None, has_left=True)], is_due=True).verdict is AnswerKind.NOTHING
+    assert verdict_of([], is_due=True).verdict is AnswerKind.NOTHING
 
 
 @pytest.mark.parametrize("outside", ["has_left", "has_waybill", "has_document"])
@@ -50,6 +58,11 @@ def test_every_part_counts():
     late = part(State.IN_TRANSIT, StopStatus.TOO_LATE, has_left=True)
     assert verdict_of([KEPT, late], is_due=False) == StopVerdict(AnswerKind.NOT_STOPPED, "too_late")
     assert verdict_of([KEPT, KEPT], is_due=False) == STOPPED
+
+
+def test_goods_that_left_and_were_counted_back_are_not_told_with_the_word_that_pays():
+    back = part(State.CLOSED, StopStatus.STOPPED, has_left=True)
+    assert verdict_of([back], is_due=False) == StopVerdict(AnswerKind.NOT_STOPPED, "coming_back")
 
 
 @pytest.mark.parametrize("stop", [StopStatus.TOO_LATE, StopStatus.COMING_BACK])
@@ -69,15 +82,14 @@ def test_a_stop_under_way_is_waited_for_until_the_deadline():
 @pytest.mark.parametrize(
     "parts",
     [
-        [],
         [part(stop=None, goal=None)],
         [part(stop=StopStatus.WITHDRAWN)],
         [part(State.PAID, StopStatus.STOPPED, StopGoal.REBUILD)],
     ],
 )
-def test_without_a_stop_there_is_nothing_to_tell(parts):
-    for is_due in (False, True):
-        assert verdict_of(parts, is_due=is_due).verdict is AnswerKind.NOTHING
+def test_without_a_stop_the_platform_hears_before_its_deadline_that_nothing_was_stopped(parts):
+    assert verdict_of(parts, is_due=False) == WAIT
+    assert verdict_of(parts, is_due=True) == StopVerdict(AnswerKind.NOT_STOPPED, NOT_YET)
 
 
 def test_an_order_that_is_made_anew_was_never_stopped():

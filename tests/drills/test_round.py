@@ -12,6 +12,7 @@ from drills.round import account, play, summary
 def held(_plan):
     trial = Trial(Counter(harm=2), control="unguarded", harm_shown=True)
     trial.check("it", holds=True)
+    trial.told.append("4 orders")
     return trial
 
 
@@ -60,6 +61,7 @@ def test_a_drill_tells_what_was_injected_and_every_verdict(plan):
         "passed": True,
         "injected": {"harm": 2},
         "checks": [{"name": "it", "holds": True, "seen": ""}],
+        "told": ["4 orders"],
         "control": "unguarded",
         "harm_shown": True,
     }

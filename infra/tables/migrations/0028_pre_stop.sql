@@ -9,6 +9,7 @@ CREATE TABLE stop (
     code                 text NOT NULL,
     goal                 text NOT NULL CHECK (goal IN ('close', 'rebuild')),
     lines                text[] NOT NULL DEFAULT '{}',
+    is_outdated          boolean NOT NULL DEFAULT false,
     case_id              text,
     status               text NOT NULL DEFAULT 'asked'
                          CHECK (status IN ('asked', 'withdrawn', 'stopped', 'coming_back', 'too_late')),
@@ -25,6 +26,7 @@ COMMENT ON COLUMN stop.author IS 'who asked: a person''s name, a platform, or a 
 COMMENT ON COLUMN stop.code IS 'why, see domain/stops.py';
 COMMENT ON COLUMN stop.goal IS 'close: the pieces are not wanted any more; rebuild: they are shipped anew, to another address or another way';
 COMMENT ON COLUMN stop.lines IS 'ids of the lines that are asked for; empty: all';
+COMMENT ON COLUMN stop.is_outdated IS 'the address has changed since the label: it is never sent, even when the stop is taken back';
 COMMENT ON COLUMN stop.case_id IS 'order_case.case_id of the case that asks, where one does';
 COMMENT ON COLUMN stop.rung IS 'what it waits for, in words of domain/stops.py';
 COMMENT ON COLUMN stop.confirmed_by IS 'the person who said that the goods are still in the house';
@@ -49,4 +51,6 @@ ALTER TABLE shipment
 COMMENT ON COLUMN shipment.void_wanted_at IS 'since when nobody wants it any more';
 COMMENT ON COLUMN shipment.void_deadline IS 'a cancel call may be under way, or may have had its effect, until then';
 COMMENT ON COLUMN shipment.void_status IS 'what the courier last said of the cancel; the shipment''s own status says when it is voided';
+-- A hand-over that was scanned during a hold is looked for before anything of it is cancelled.
+CREATE INDEX early_scan_of_reference ON early_scan (reference) WHERE kind = 'handed_over';
 CREATE INDEX shipment_unwanted ON shipment (package_id) WHERE void_wanted_at IS NOT NULL AND status <> 'voided';

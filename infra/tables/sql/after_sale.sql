@@ -97,19 +97,28 @@ FROM order_case AS c WHERE c.id = ANY(%(ids)s) AND c.stage <> ''
 ORDER BY c.id
 FOR UPDATE;
 
+-- name: lock_platform_cases
+-- Index order_case_of_order.
+SELECT c.id FROM order_case AS c WHERE c.order_id = %(order_id)s AND c.stage <> '' ORDER BY c.id FOR UPDATE;
+
 -- name: parts_of_cases
 -- The fulfillment orders with pieces of a case, by case: what is there of them outside, and the newest stop. What lies in
--- packages counts too, and pieces that somebody else has shipped have left. What was divided from a stopped fulfillment
--- order has its stop.
+-- packages counts too. Pieces that somebody else has shipped have left, and so has what left after its stop was confirmed,
+-- of which a case tells. A waybill that a warehouse has booked ends with the document that it has stopped. What was divided
+-- from a stopped fulfillment order has its stop.
 SELECT c.id AS case_id, f.id AS fulfillment_order_id, f.state, f.resume_state,
        EXISTS (SELECT FROM package AS p WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL
                AND (p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL))
            OR EXISTS (SELECT FROM order_line AS l
                       WHERE l.order_id = f.order_id AND (c.lines = '{}' OR l.line_id = ANY(c.lines)) AND l.elsewhere > 0)
+           OR EXISTS (SELECT FROM order_case AS m LEFT JOIN package AS p ON p.id = m.package_id
+                      WHERE m.order_id = f.order_id AND m.kind = 'moved_though_stopped'
+                        AND coalesce(p.fulfillment_order_id, f.id) = f.id)
            AS has_left,
        EXISTS (SELECT FROM package AS p JOIN shipment AS s ON s.package_id = p.id
                WHERE p.fulfillment_order_id = f.id
-                 AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL)) AS has_waybill,
+                 AND (s.status = 'booked' OR s.status = 'intended' AND s.call_deadline IS NOT NULL)
+                 AND NOT (p.account LIKE 'warehouse/%%' AND p.cancelled_at IS NOT NULL)) AS has_waybill,
        EXISTS (SELECT FROM placement AS d WHERE d.fulfillment_order_id = f.id
                AND (d.status IN ('placed', 'final') OR d.status = 'intended' AND d.call_deadline IS NOT NULL))
            AS has_document,

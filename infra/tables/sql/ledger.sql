@@ -1,6 +1,6 @@
 -- name: parts
 -- Every fulfillment order, by the platform's name of its order: its state, why it stands, and how far each dimension got.
--- An order without any has no state.
+-- An order without any has no state. Last whether a person has it, because its platform closed it while it was shipped.
 SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f.state,
        coalesce((SELECT array_agg(h.code ORDER BY h.code) FROM hold AS h
                  WHERE h.fulfillment_order_id = f.id AND h.released_at IS NULL), '{}'),
@@ -10,7 +10,9 @@ SELECT o.shop, o.platform_order_id, o.fulfilled_by IN ('merchant', 'unknown'), f
         WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND w.status = 'confirmed'),
        (SELECT count(*) FROM package AS p JOIN notice AS n ON n.package_id = p.id
         WHERE p.fulfillment_order_id = f.id AND p.cancelled_at IS NULL AND n.status IN ('pending', 'sending')),
-       coalesce(f.closed_reason IN ('not_taken_over', 'watched'), false)
+       coalesce(f.closed_reason IN ('not_taken_over', 'watched'), false),
+       EXISTS (SELECT 1 FROM order_case AS c
+               WHERE c.order_id = o.id AND c.kind = 'closed_while_shipped' AND c.closed_at IS NULL)
 FROM orders AS o LEFT JOIN fulfillment_order AS f ON f.order_id = o.id;
 
 -- name: lines

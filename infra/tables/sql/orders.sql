@@ -164,6 +164,9 @@ FROM fulfillment_order WHERE order_id = ANY(%(ids)s)
 ORDER BY id
 FOR UPDATE;
 
+-- name: orders_of
+SELECT DISTINCT order_id FROM fulfillment_order WHERE id = ANY(%(ids)s);
+
 -- name: lines_of_orders
 -- As above.
 SELECT l.fulfillment_order_id, l.line_id, l.quantity, l.packed

@@ -106,7 +106,9 @@ WITH cancelled AS (
     WHERE f.fulfillment_order_id = u.fulfillment_order_id AND f.order_id = u.order_id AND f.line_id = u.line_id
 )
 SELECT c.id, c.fulfillment_order_id, c.courier, s.reference, s.waybill,
-       coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false)
+       coalesce(w.status <> 'pending' OR w.call_deadline IS NOT NULL, false),
+       (SELECT v.waybill FROM shipment AS v WHERE v.package_id = c.id AND v.waybill IS NOT NULL
+        ORDER BY v.generation DESC LIMIT 1)
 FROM cancelled AS c
 LEFT JOIN shipment AS s ON s.package_id = c.id AND s.status = 'booked'
 LEFT JOIN writeback AS w ON w.package_id = c.id

@@ -204,8 +204,9 @@ WHERE reference = ANY(%(references)s) AND status IN ('placed', 'final');
 SELECT reference FROM placement WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('placed', 'final');
 
 -- name: want_documents_again
--- Documents are wanted after all, as long as no warehouse was asked to stop them.
-UPDATE placement SET stop_wanted_at = NULL WHERE fulfillment_order_id = ANY(%(ids)s) AND stop_status = '';
+-- Documents are wanted after all, as long as no warehouse may still stop them.
+UPDATE placement SET stop_wanted_at = NULL, stop_status = ''
+WHERE fulfillment_order_id = ANY(%(ids)s) AND stop_status IN ('', 'refused');
 
 -- name: give_up
 -- A person has asked the warehouse, which has no such document: the next try need not ask.

@@ -14,7 +14,7 @@ RETURNING package_id;
 -- orders.
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id, o.platform, o.shop,
        o.platform_order_id, p.location, s.courier, s.reference, s.waybill, p.handed_over_at IS NOT NULL AS has_left,
-       p.collected_at IS NOT NULL AS is_collected
+       p.collected_at IS NOT NULL AS is_collected, p.cancelled_at IS NOT NULL AS is_cancelled
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id

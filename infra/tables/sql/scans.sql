@@ -14,16 +14,18 @@ SELECT %(location)s, %(after)s, CASE WHEN coalesce((SELECT is_left FROM space), 
 RETURNING id;
 
 -- name: early_scans
--- Those whose label is recorded and whose order is not on hold; oldest first, so that the scans of one
--- package come in their order. What speaks of nobody's package stays, and is not in the way of the others.
+-- Those whose label is recorded and whose order is not on hold, and hand-overs of an order that is being stopped; oldest
+-- first, so that the scans of one package come in their order. What speaks of nobody's package stays, and is not in the way of the others.
 SELECT e.event_id, e.reference, e.waybill, e.kind, e.at, e.told FROM early_scan AS e
 WHERE e.location = %(location)s
   AND (EXISTS (SELECT 1 FROM shipment AS s
                JOIN package AS p ON p.id = s.package_id
                JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
-               WHERE s.reference = e.reference AND s.waybill IS NOT NULL AND f.state <> 'on_hold')
+               LEFT JOIN stop AS t ON t.fulfillment_order_id = f.id AND t.status = 'asked' AND e.kind = 'handed_over'
+               WHERE s.reference = e.reference AND s.waybill IS NOT NULL AND (f.state <> 'on_hold' OR t.id IS NOT NULL))
        OR EXISTS (SELECT 1 FROM placement AS l JOIN fulfillment_order AS f ON f.id = l.fulfillment_order_id
-                  WHERE l.reference = e.reference AND f.state <> 'on_hold'))
+                  LEFT JOIN stop AS t ON t.fulfillment_order_id = f.id AND t.status = 'asked' AND e.kind = 'handed_over'
+                  WHERE l.reference = e.reference AND (f.state <> 'on_hold' OR t.id IS NOT NULL)))
 ORDER BY e.at, e.event_id
 LIMIT 1000
 FOR UPDATE SKIP LOCKED;

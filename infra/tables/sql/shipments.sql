@@ -56,7 +56,9 @@ RETURNING p.id, f.id, p.account, f.lane, o.platform || '/' || o.shop;
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane, o.id AS order_id,
        o.platform || '/' || o.shop AS shop, p.account, s.courier, s.reference,
        s.status, coalesce(s.waybill, '') AS waybill,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left, s.void_status AS void,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over') AS has_left,
+       s.void_status AS void,
        p.cancelled_at IS NOT NULL AS is_cancelled,
        coalesce(greatest(0, extract(epoch FROM s.void_deadline - now())), 0)::float8 AS busy_s
 FROM package AS p
@@ -87,11 +89,11 @@ JOIN shipment AS s ON s.package_id = p.id AND s.status = 'booked' AND s.void_wan
 WHERE p.fulfillment_order_id = ANY(%(ids)s);
 
 -- name: want_again
--- Waybills of fulfillment orders are wanted after all, as long as no courier was asked to cancel them.
-UPDATE shipment AS s SET void_wanted_at = NULL
+-- Waybills of fulfillment orders are wanted after all, as long as no courier may still cancel them.
+UPDATE shipment AS s SET void_wanted_at = NULL, void_status = ''
 FROM package AS p
 WHERE p.id = s.package_id AND p.fulfillment_order_id = ANY(%(ids)s) AND p.cancelled_at IS NULL AND s.status <> 'voided'
-  AND s.void_status = '';
+  AND s.void_status IN ('', 'refused');
 
 -- name: settle_voids
 -- A person has settled with the couriers what they refused to cancel.

@@ -3,11 +3,12 @@
 -- name: ask
 -- A second request joins the open one: pieces that are not wanted any more win over pieces that are shipped anew. Lines are
 -- united where both want the same; none named means all. `is_new`: no stop was open.
-INSERT INTO stop AS s (fulfillment_order_id, order_id, asked_by, author, code, goal, lines, case_id, until_at)
-SELECT r.fulfillment_order_id, r.order_id, r.asked_by, r.author, r.code, r.goal, r.lines, r.case_id, r.until_at
+INSERT INTO stop AS s (fulfillment_order_id, order_id, asked_by, author, code, goal, lines, is_outdated, case_id, until_at)
+SELECT r.fulfillment_order_id, r.order_id, r.asked_by, r.author, r.code, r.goal, r.lines, r.is_outdated,
+       r.case_id, r.until_at
 FROM json_to_recordset(%(rows)s::json)
      AS r(fulfillment_order_id bigint, order_id bigint, asked_by text, author text, code text, goal text, lines text[],
-          case_id text, until_at timestamptz)
+          is_outdated boolean, case_id text, until_at timestamptz)
 ORDER BY r.fulfillment_order_id
 ON CONFLICT (fulfillment_order_id) WHERE status = 'asked'
 DO UPDATE SET
@@ -19,6 +20,7 @@ DO UPDATE SET
         WHEN s.goal <> excluded.goal THEN CASE WHEN excluded.goal = 'close' THEN excluded.lines ELSE s.lines END
         WHEN s.lines = '{}' OR excluded.lines = '{}' THEN '{}'
         ELSE ARRAY(SELECT DISTINCT l FROM unnest(s.lines || excluded.lines) AS l ORDER BY l) END,
+    is_outdated = s.is_outdated OR excluded.is_outdated,
     case_id = coalesce(s.case_id, excluded.case_id),
     until_at = least(s.until_at, excluded.until_at)
 RETURNING s.fulfillment_order_id, s.id, s.xmax = 0 AS is_new;
@@ -42,13 +44,14 @@ WHERE s.id = r.id AND s.status = 'asked' AND s.rung <> r.rung;
 -- All goods are back: what was to be kept from its buyer is stopped. Not where only some lines were asked for, or where the
 -- goods are to be shipped anew: what becomes of these is decided by a person.
 UPDATE stop SET status = 'stopped', ended_at = coalesce(ended_at, now()), rung = ''
-WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back') AND goal = 'close' AND lines = '{}'
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status IN ('asked', 'coming_back', 'too_late') AND goal = 'close'
+  AND lines = '{}'
 RETURNING fulfillment_order_id;
 
 -- name: confirm
--- A person says that the goods are still in the house.
+-- A person says that the goods are still in the house; again where a document came to be known since.
 UPDATE stop SET confirmed_by = %(by)s, confirmed_at = now()
-WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked' AND confirmed_at IS NULL
+WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked'
 RETURNING fulfillment_order_id;
 
 -- name: load_open
@@ -69,10 +72,13 @@ ORDER BY s.fulfillment_order_id;
 
 -- name: load_parcels
 -- Packages with the live shipment: those that were not cancelled, and cancelled ones whose waybill lives, or may. `lines`:
--- what lies in them.
+-- what lies in them. A hand-over that was scanned during another hold, and waits for its end, counts.
 SELECT p.fulfillment_order_id, p.id AS package_id, p.account, coalesce(s.status = 'booked', false) AS lives,
        coalesce(s.status = 'intended' AND s.call_deadline IS NOT NULL, false) AS is_unclear,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over')
+           OR EXISTS (SELECT FROM placement AS l JOIN early_scan AS e ON e.reference = l.reference AND e.kind = 'handed_over'
+                      WHERE l.fulfillment_order_id = p.fulfillment_order_id) AS has_left,
        coalesce(s.void_status, '') AS void, coalesce(s.intercept_status, '') AS intercept,
        ARRAY(SELECT k.line_id FROM package_line AS k WHERE k.package_id = p.id AND k.quantity > 0 ORDER BY k.line_id) AS lines
 FROM package AS p LEFT JOIN shipment AS s ON s.package_id = p.id AND s.status <> 'voided'
@@ -87,9 +93,15 @@ FROM stop AS s JOIN orders AS o ON o.id = s.order_id
 WHERE s.fulfillment_order_id = ANY(%(ids)s) AND s.status = 'asked';
 
 -- name: rebuild_instead
--- Whoever asked takes it back, and something was asked outside already: it is stopped all the same, and goes on anew.
-UPDATE stop SET goal = 'rebuild', code = 'withdrawn', lines = '{}', case_id = NULL, until_at = NULL
+-- Whoever asked takes it back, and something was asked outside already, or the label is outdated: it is stopped all the same,
+-- and goes on anew.
+UPDATE stop
+SET goal = 'rebuild', code = CASE WHEN is_outdated THEN 'address_changed' ELSE 'withdrawn' END, lines = '{}', case_id = NULL,
+    until_at = NULL
 WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked';
+
+-- name: outdated
+SELECT fulfillment_order_id FROM stop WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked' AND is_outdated;
 
 -- name: codes
 SELECT fulfillment_order_id, code FROM stop WHERE fulfillment_order_id = ANY(%(ids)s) AND status = 'asked';

@@ -5,12 +5,17 @@
 SELECT p.id AS package_id, f.order_id, f.id AS fulfillment_order_id, f.state, f.lane, o.platform || '/' || o.shop AS shop,
        p.account, p.courier, coalesce(s.reference, '') AS reference, coalesce(s.waybill, '') AS waybill,
        coalesce(s.status, '') AS status, coalesce(s.void_status, '') AS void,
-       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL AS has_left, p.cancelled_at IS NOT NULL AS is_cancelled,
+       p.handed_over_at IS NOT NULL OR p.collected_at IS NOT NULL
+           OR EXISTS (SELECT FROM early_scan AS e WHERE e.reference = s.reference AND e.kind = 'handed_over') AS has_left,
+       p.cancelled_at IS NOT NULL AS is_cancelled,
        coalesce(s.void_wanted_at IS NOT NULL, false) AS is_unwanted,
-       EXISTS (SELECT FROM stop AS t WHERE t.fulfillment_order_id = f.id AND t.status = 'asked') AS is_stopping
+       t.id IS NOT NULL AS is_stopping,
+       EXISTS (SELECT FROM placement AS l WHERE l.fulfillment_order_id = f.id AND l.status IN ('placed', 'final'))
+           OR coalesce(f.resume_state, f.state) IN ('in_warehouse', 'packed') AND t.confirmed_at IS NULL AS is_at_warehouse
 FROM package AS p
 JOIN fulfillment_order AS f ON f.id = p.fulfillment_order_id
 JOIN orders AS o ON o.id = f.order_id
+LEFT JOIN stop AS t ON t.fulfillment_order_id = f.id AND t.status = 'asked'
 LEFT JOIN LATERAL (SELECT * FROM shipment AS s WHERE s.package_id = p.id
                    ORDER BY s.status <> 'voided' DESC, s.generation DESC LIMIT 1) AS s ON true
 WHERE p.id = ANY(%(ids)s)

@@ -26,6 +26,8 @@ _REFUSAL = {
     "order_routed": "order {order} is routed: `order hold {order} --reason R`, then `order reroute {order} "
     "--reason R` takes it back to paid; change it then, and release the hold",
     "package_ambiguous": "{name} may mean several packages: name one by its reference",
+    "package_at_warehouse": "a warehouse has the parcel of {waybill} and may still ship it: the stop of order {order} "
+    "cancels it once that is confirmed, see `order show {order}`; --at-courier says that it is cancelled already",
     "package_left": "{waybill} has left the house, and is not cancelled any more: `order stop {order} "
     "--reason R` asks {courier} to bring it back",
     "package_unknown": "no waybill and no reference of ours is {name}",
@@ -37,6 +39,8 @@ _REFUSAL = {
     "stop_open": "order {order} is being stopped: `order show {order}` says where that stands",
     "stop_open.release": "order {order} is being stopped, and the hold ends with that: `order show {order}` "
     "says where it stands; `order stop {order} --withdraw --reason R` takes back a stop that a person has asked for",
+    "stopped_told": "the platform was told that the goods of order {order} stay here, and pays the money back: "
+    "`order stop {order} --reason R` ends the order",
     "waybill_lives": "{waybills} of order {order} can still travel: `package void {waybills} --reason R` "
     "cancels it at its courier, with --at-courier where it is cancelled there already",
     "waybill_of_warehouse": "the warehouse has booked {waybill}, and cancels it with the order's document",

@@ -41,6 +41,10 @@ class House:
         """Statuses of all shipments."""
         return [row[0] for row in self.merchant.rows("SELECT status FROM shipment ORDER BY id")]
 
+    def documents(self) -> list[str]:
+        """Statuses of all documents that a warehouse was told."""
+        return [row[0] for row in self.merchant.rows("SELECT status FROM placement WHERE reference <> '' ORDER BY id")]
+
     def stops(self) -> list[tuple[Any, ...]]:
         """Code, goal and status of each stop."""
         return self.merchant.rows("SELECT code, goal, status FROM stop ORDER BY id")

@@ -2,6 +2,8 @@
 
 import pytest
 
+from actors.documents.own import OwnDocuments
+from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Conflict, FulfilmentError, Refused
 from ops.verbs.stop_orders import (
     RELABEL,
@@ -16,6 +18,7 @@ from ops.verbs.stop_orders import (
     take_back,
 )
 from tests.actors.changing.conftest import LI
+from workers.order_takers import note_order_takers_of
 
 
 @pytest.mark.parametrize("step", ["normalize", "reserve", "review", "route"])
@@ -155,6 +158,27 @@ def test_goods_that_were_found_in_the_house_end_the_stop(at_step):
     house.stop_runs()
     assert (house.merchant.states(), house.waybills()) == (["closed"], ["voided"])
     assert house.merchant.rows("SELECT confirmed_by FROM stop") == [("li",)]
+
+
+@pytest.mark.parametrize("verb", [stop, relabel])
+def test_goods_that_were_found_go_on_with_no_document_that_they_had(at_step, monkeypatch, verb):
+    house = at_step("route")
+    east, location = house.merchant.tools.warehouses, house.merchant.tools.directory.locations["east"]
+    east["east"] = OwnWarehouse(OwnDocuments(house.db))
+    monkeypatch.setattr(type(location), "is_own", property(lambda _self: True))
+    note_order_takers_of(house.merchant.tools)
+    house.merchant.flow("label")
+    house.merchant.run("dispatch")
+    assert house.documents() == ["placed"]
+    verb(house.db, house.order, LI)
+    house.stop_runs()
+    confirm_here(house.db, house.order, LI)
+    assert house.documents() == ["stopped"]
+    house.stop_runs()
+    house.merchant.flow("label")
+    house.merchant.run("dispatch")
+    anew = {stop: (["stopped"], ["voided"]), relabel: (["stopped", "placed"], ["voided", "booked"])}
+    assert ((house.documents(), house.waybills()), house.breaches()) == (anew[verb], [])
 
 
 @pytest.mark.parametrize("verb", [STOP, RELABEL])

@@ -6,7 +6,7 @@ from domain.errors import Conflict
 from ops.verbs.bulk_acts import confirm, draft, work_off
 from ops.verbs.choose import packages_named
 from ops.verbs.many import VERBS
-from ops.verbs.stop_orders import stop
+from ops.verbs.stop_orders import confirm_here, stop
 from ops.verbs.void_packages import foresee_void, preview_void, void
 from tests.actors.changing.conftest import LI
 
@@ -87,3 +87,18 @@ def test_a_preview_changes_nothing(refused):
     assert preview_void(refused.db, package_of(refused)).waybill
     refused.stop_runs()
     assert refused.waybills() == ["booked"]
+
+
+def test_a_waybill_of_a_box_that_a_warehouse_may_still_ship_is_not_cancelled_before_its_stop(at_step):
+    house = at_step("label")
+    house.merchant.scan("accepted")
+    stop(house.db, house.order, LI)
+    house.stop_runs()
+    with pytest.raises(Conflict, match="package_at_warehouse"):
+        void(house.db, package_of(house), LI)
+    with house.db.transaction() as tx:
+        assert list(foresee_void(tx, [package_of(house)], "void_asked").values()) == ["package_at_warehouse"]
+    confirm_here(house.db, house.order, LI)
+    void(house.db, package_of(house), LI)
+    house.stop_runs()
+    assert (house.waybills(), house.merchant.states()) == (["voided"], ["closed"])

@@ -141,13 +141,16 @@ def test_of_two_packages_both_must_be_back(confirmed):
     assert (confirmed.states(), on_hand(confirmed)) == (["closed"], 100)
 
 
-def test_a_parcel_that_its_courier_brings_back_unasked_is_expected_and_its_count_ends_the_case(left):
+def test_a_parcel_that_its_courier_brings_back_unasked_is_expected_and_its_count_passes_it_to_service(left):
     returning = left()
     returning.track(COLLECTED, told(ParcelKind.RETURNING, 21))
     assert returning.expected == [("brought_back", False)]
     assert returning.rows("SELECT kind FROM order_case") == [("returned_to_sender",)]
     back(returning, ReturnedPieces("TEE-1", 3, 0), waybill="SF-OTHER-NUMBER")
-    assert returning.rows("SELECT kind, closed_by FROM order_case") == [("returned_to_sender", "warehouse/east")]
+    assert returning.rows("SELECT kind, owner, closed_by FROM order_case ORDER BY id") == [
+        ("returned_to_sender", "warehouse", "warehouse/east"),
+        ("ship_anew", "service", None),
+    ], "the buyer has neither the goods nor the money"
     assert on_hand(returning) == 100
 
 

@@ -10,8 +10,11 @@ from adapters.documents import DocumentProgress, Stop
 from adapters.ports import WarehouseEvent
 from adapters.warehouses.own import OwnWarehouse
 from domain.errors import Conflict, Refused, Transient, UnknownOutcome
+from infra.engine.author import Author
 from infra.tables.orders import lock_fulfillment
+from ops.verbs.stop_orders import confirm_here
 
+LI = Author("li", "found it on the shelf")
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
@@ -179,7 +182,7 @@ def test_a_warehouse_that_refuses_the_document_meanwhile_has_stopped_it(placed, 
 
 def confirm(merchant, stops):
     with merchant.db.transaction() as tx:
-        return confirm_in_house(tx, lock_fulfillment(tx, stops.parts()), "li")[0]
+        return confirm_in_house(tx, lock_fulfillment(tx, stops.parts()), LI)[0]
 
 
 def test_where_no_system_can_be_asked_a_person_confirms(labelled, stops):
@@ -216,3 +219,20 @@ def test_at_a_location_of_our_own_a_person_confirms(placed, stops, monkeypatch):
     confirm(placed, stops)
     climb(stops)
     assert is_stopped(placed, stops)
+
+
+def test_a_persons_word_ends_the_document_of_a_warehouse_that_cannot_be_asked(merchant, take_orders, first, stops):
+    take_orders(can_stop=False)
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(first)
+    merchant.flow("label")
+    merchant.run("dispatch")
+    stops.ask()
+    climb(stops)
+    assert stops.status() == [("close", "asked", "confirm")]
+    confirm_here(merchant.db, merchant.one("SELECT id FROM orders"), LI)
+    climb(stops)
+    assert is_stopped(merchant, stops)
+    assert stops.documents() == [(1, "stopped")], "what is told of the order looks at the document"
+    told = merchant.rows("SELECT facts ->> 'by', facts ->> 'reason' FROM event WHERE kind = 'goods_confirmed'")
+    assert told == [("li", LI.reason)]

@@ -7,6 +7,7 @@ from domain.errors import Conflict, Refused, Transient, UnknownOutcome
 from domain.holds import HoldCode
 from infra.engine.author import Author
 from ops.verbs.holds import release
+from ops.verbs.stop_orders import stop
 
 LI = Author("li", "looked at it")
 CLOSED = {"status": "TRADE_CLOSED", "modified": "2026-11-22 10:00:00"}
@@ -142,3 +143,23 @@ def test_a_waybill_that_the_courier_denies_and_shows_is_asked_about_again(labell
     becomes(labelled, first, CLOSED)
     stops.climb()
     assert (stops.ends(), stops.living()) == (["asked"], ["SF0001"])
+
+
+@pytest.mark.parametrize(("changes", "kinds"), [({}, ["unwanted_waybill"]), (CLOSED, [])])
+def test_a_waybill_that_its_platform_was_told_is_somebodys_once_it_is_void(make_merchant, trade, changes, kinds):
+    """The platform shows a number that does not travel. Of a closed trade nobody looks at it."""
+    told = make_merchant(ship_on="label")
+    told.stock(**{"TEE-1": 10})
+    told.deliver(trade(tid="1001"))
+    told.flow()
+    assert told.platform.told == ["SF0001"]
+    if changes:
+        becomes(told, trade(tid="1001"), changes)
+    else:
+        stop(told.db, told.one("SELECT id FROM orders"), LI)
+    told.end_stops()
+    assert (told.states(), told.rows("SELECT status FROM shipment")) == (["closed"], [("voided",)])
+    assert [kind for (kind,) in told.rows("SELECT kind FROM order_case")] == kinds
+    assert told.rows("SELECT facts ->> 'waybill', facts ->> 'told_to_platform' FROM order_case") == (
+        [("SF0001", "true")] if kinds else []
+    )

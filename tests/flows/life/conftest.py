@@ -294,9 +294,13 @@ class LifeHarness(Operators):
     # Courier's and warehouse's side.
 
     def cancel_unrecorded(self, which):
-        """The courier cancels a shipment whose booking we have not recorded: nobody could tell us."""
+        """The courier cancels a shipment that we booked and have not recorded: nobody could tell us.
+
+        Of a waybill that a warehouse has booked the warehouse hears, and tells.
+        """
         known = {row[0] for row in self.rows("SELECT waybill FROM shipment WHERE status = 'booked'")}
-        lost = [one for number, one in self.world.waybills.by_number.items() if number not in known and one.is_alive]
+        unknown = [one for number, one in self.world.waybills.by_number.items() if number not in known]
+        lost = [one for one in unknown if one.is_alive and not one.booking.document]
         if lost:
             lost[which % len(lost)].is_alive = False
 

@@ -266,6 +266,19 @@ def test_a_letter_that_was_discarded_is_taken_up_in_the_end(lives, step, place):
     life.teardown()
 
 
+def test_a_waybill_that_a_warehouse_has_booked_is_not_cancelled_unknown_to_it(lives):
+    """Once drawn: its courier cancelled the waybill of a package whose events were still to come."""
+    life = lives(BOOKS)
+    life.house.buyers.order(("FIRST", 2))
+    life.work_through()
+    for _ in range(2):
+        life.warehouse_works(0, "on")
+    [waybill] = life.house.world.waybills.by_number.values()
+    life.cancel_unrecorded(0)
+    assert waybill.is_alive
+    life.teardown()
+
+
 def leaves(life):
     """One order, until the courier could have its parcel."""
     life.house.buyers.order(("FIRST", 2))
