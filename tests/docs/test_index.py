@@ -12,6 +12,8 @@ DOCS = ROOT / "docs"
 KINDS = ["Tutorial", "How-to", "Reference", "Explanation"]
 # Other texts name these by their place, so they stay at the top.
 AT_THE_TOP = {"acceptance.md", "glossary.md", "adr"}
+# The pages of platforms have a folder of their own.
+ALSO = {"Reference": "platforms/"}
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)[^)]*\)")
 NAMED = re.compile(r"\bdocs/[\w./-]*\w\.md\b")
 
@@ -45,7 +47,7 @@ def outside_their_folder(index):
         page
         for kind, section in zip(sections[1::2], sections[2::2], strict=True)
         for page in links(section)
-        if page not in AT_THE_TOP and not page.startswith(f"{kind.lower()}/")
+        if page not in AT_THE_TOP and not page.startswith((f"{kind.lower()}/", ALSO.get(kind, "?")))
     ]
 
 

@@ -11,6 +11,8 @@ LISTING_MAX_S = 1_800.0
 LISTING_LAG_S = 180.0
 # What is added to it, for clocks that differ. Cases may be listed up to now: for them this alone is kept.
 MARGIN_S = 20.0
+# Orders of three months are listed.
+AGE_MAX_DAYS = 90
 PAGE_SIZE = 100
 DECRYPT_MAX = 100
 

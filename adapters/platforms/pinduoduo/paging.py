@@ -46,11 +46,12 @@ class PddListing(Generic[R]):
         return describe.LISTING_MAX_S - math.ceil(self.lag_s) - 1
 
     def listings(self, window: Window) -> Iterator[Window]:
-        """What is listed of a window now, in spans that the platform takes."""
-        lag = timedelta(seconds=self.lag_s)
+        """What is listed of a window now, in spans that the platform takes. What is older than 90 days is in none."""
+        lag, now = timedelta(seconds=self.lag_s), self.clock.utcnow()
+        oldest = now - timedelta(days=describe.AGE_MAX_DAYS)
         # The platform takes whole seconds.
-        start = (window.start - lag).replace(microsecond=0)
-        end = min(window.end, self.clock.utcnow() - lag).replace(microsecond=0)
+        start = max(window.start - lag, oldest).replace(microsecond=0)
+        end = min(window.end, now - lag).replace(microsecond=0)
         while start < end:
             part = Window(start, min(end, start + timedelta(seconds=describe.LISTING_MAX_S)))
             yield part

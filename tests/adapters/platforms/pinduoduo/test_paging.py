@@ -125,3 +125,9 @@ def test_a_window_of_the_greatest_length_is_one_listing():
     listing = PddListing(None, Clock(), 200.0)
     odd = NOW - timedelta(hours=3, microseconds=7)
     assert len(list(listing.listings(Window(odd, odd + timedelta(seconds=listing.window_max_s))))) == 1
+
+
+def test_what_the_platform_lists_no_more_is_not_asked_for():
+    old = NOW - timedelta(days=90)
+    assert listings(old - timedelta(days=2), old - timedelta(days=1)) == []
+    assert listings(old - timedelta(hours=1), old + timedelta(minutes=5)) == [Window(old, old + timedelta(minutes=5))]
