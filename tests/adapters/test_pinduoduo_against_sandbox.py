@@ -252,8 +252,9 @@ async def test_refusals_of_one_order_are_its_own(shop, do):
     assert caught.value.code == "platform_refused"
     assert (await shop.status(number)).refund_open
     do(order, do="pay_refund")
-    with pytest.raises(Refused):
+    with pytest.raises(Conflict) as caught:
         await shop.write_back(handed_over(order))
+    assert caught.value.code == "order_closed"
     assert (await shop.status(number)).state is PlatformState.CLOSED
     for unknown in ("1", "261122-1"):
         with pytest.raises(Refused) as caught:

@@ -62,7 +62,8 @@ def read_status(body: bytes) -> PlatformStatus:
     return PlatformStatus(
         state=state_of(order),
         refund_open=refund.is_open,
-        shipments=tuple(PlatformShipment(code, number, line_ids) for code, number in numbers if is_waybill(number)),
+        # A number is the order's: which lines its parcel holds is not known, and a gift may be all of it.
+        shipments=tuple(PlatformShipment(code, number, ()) for code, number in numbers if is_waybill(number)),
         changed_at=_changed_at(order),
         refund_lines=line_ids if refund.is_open else (),
         unknown_lines=line_ids if refund.is_unknown else (),

@@ -174,8 +174,10 @@ class Pinduoduo:
             await self._after_refusal(handover, courier, refused)
 
     async def _after_refusal(self, handover: Handover, courier: str, refused: Refused) -> None:
-        """Raises Conflict ``already_shipped``, or the refusal where the order has not left."""
+        """Raises Conflict ``already_shipped`` or ``order_closed``, or the refusal of an order that waits."""
         status = await self.status(handover.platform_order_id)
+        if status.state is PlatformState.CLOSED:
+            raise Conflict("order_closed", "the platform shows the order as closed", refused.facts) from refused
         if status.state not in _SENT:
             raise refused
         is_told = any(shipment.waybill == handover.waybill for shipment in status.shipments)
