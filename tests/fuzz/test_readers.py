@@ -21,12 +21,6 @@ from adapters.documents import Document, DocumentLine
 from adapters.http_client import retry_after_s
 from adapters.instants import EARLIEST, LATEST, read_iso
 from adapters.payload import Fields, read_answer
-from adapters.platforms.pinduoduo import answers as pdd_answers
-from adapters.platforms.pinduoduo import cases as pdd_cases
-from adapters.platforms.pinduoduo import describe as pdd
-from adapters.platforms.pinduoduo import faults as pdd_faults
-from adapters.platforms.pinduoduo import order as pdd_order
-from adapters.platforms.pinduoduo import receivers as pdd_receivers
 from adapters.platforms.taobao import answers, refunds
 from adapters.platforms.taobao.faults import fault_of, read_error
 from adapters.platforms.taobao.trade import raw_order, read_facts, read_order
@@ -34,7 +28,6 @@ from adapters.warehouses.feed import read_events, read_stock
 from adapters.warehouses.feed.orders import error_code, read_found, read_stop, read_taken
 from domain.errors import FulfilmentError, Malformed, Refused
 from domain.money import Money
-from domain.order import Address
 from domain.warehouse import Scan
 from infra.config.rules import load_rules
 from infra.tables.orders import line_rows, order_row
@@ -43,6 +36,7 @@ from ops.faces.terminal.dry_run import dry_run_tree
 from ops.verbs.choose import numbered, read_names
 from ops.views.dry_run import normalize
 from sandbox.mutations import Mutations
+from tests.fuzz.pdd_readers import pdd_readers
 from workers.cli.options import Amount, Coming, Moment, Rate
 from workers.cli.values import WHOLE
 
@@ -105,45 +99,6 @@ def error_answer(body: bytes) -> None:
         fault = fault_of(error, is_read=is_read, now=NOW, is_listing=is_listing)
         assert isinstance(fault, FulfilmentError)
         stored(fault.facts)
-
-
-def whole_pdd_order(body: bytes) -> None:
-    order = pdd_order.read_order(body, "main")
-    row, lines = order_row(order), line_rows(order)
-    assert msgspec.json.decode(rows_json([row, *lines]))
-    assert 0 <= row["seller_flag"] < 2**15
-    assert sum(line["quantity"] for line in lines) < 2**31
-    assert sum(line["paid_minor"] + line["unit_price_minor"] for line in lines) < 2**62
-    assert all(len(str(line[key]).encode()) <= KEY_BYTES_MAX for line in lines for key in ("line_id", "sku"))
-    assert len({line["line_id"] for line in lines}) == len(lines)
-
-
-def pdd_error(body: bytes) -> None:
-    told = read_answer(body)
-    error = pdd_faults.read_error(Fields(told.get("error_response", told), "error_response", Malformed))
-    for method in (pdd.READ_ORDER, pdd.SEND):
-        fault = pdd_faults.fault_of(error, method)
-        assert isinstance(fault, FulfilmentError)
-        stored(fault.facts)
-
-
-def pdd_hidden(body: bytes) -> Any:
-    number = "2900000000000000001"
-    return list(pdd_receivers.read_hidden(pdd_answers.asked_order(body, number), number, "oaid-1")[:-1])
-
-
-def pdd_decrypted(body: bytes) -> Any:
-    place = Address("", "", "浙江省", "杭州市", "西湖区", "", "")
-    names = ("2900000000000000001", "2900000000000000002")
-    asked = [
-        pdd_receivers.PddHidden(
-            one, f"~AgAAAAF3~name-{one}~", f"$AgAAAAF3$phone-{one}$", f"~AgAAAAF3~detail-{one}~", place
-        )
-        for one in names
-    ]
-    found = pdd_receivers.read_decrypted(body, asked)
-    assert sorted(found) == list(names)
-    return found
 
 
 def page_of_changes(body: bytes) -> Any:
@@ -283,43 +238,7 @@ def readers(trades, recorded):
         ),
         "taobao.read_answered": (2, recorded("taobao", "answer_stop_ok"), refunds.read_answered, plain),
         "taobao.read_error": (4, recorded("taobao", "write_back", "fetch"), error_answer, plain),
-        "pdd.read_order": (8, recorded("pdd", "fetch_ok", "status_ok"), whole_pdd_order, plain),
-        "pdd.read_facts": (3, recorded("pdd", "fetch_ok", "status_ok"), pdd_order.read_facts, plain),
-        "pdd.raw_order": (4, recorded("pdd", "fetch_ok", "status_ok"), pdd_order.raw_order, plain),
-        "pdd.read_page": (
-            5,
-            recorded("pdd", "changes_ok", "changes_odd"),
-            lambda body: pdd_answers.read_page(body, NOW, use_has_next=len(body) % 2 == 0),
-            plain,
-        ),
-        "pdd.read_status": (5, recorded("pdd", "status_ok", "status_refund"), pdd_answers.read_status, plain),
-        "pdd.read_hidden": (3, recorded("pdd", "fetch_ok"), pdd_hidden, plain),
-        "pdd.read_decrypted": (4, [recorded("pdd", "reveal_left_out")[-1]], pdd_decrypted, plain),
-        "pdd.read_sent": (
-            2,
-            recorded("pdd", "write_back_ok"),
-            lambda body: pdd_answers.read_sent(body, pdd.SEND),
-            plain,
-        ),
-        "pdd.read_case_page": (
-            5,
-            recorded("pdd", "cases_ok", "cases_unknown"),
-            lambda body: pdd_cases.read_case_page(body, NOW, 1),
-            plain,
-        ),
-        "pdd.read_case": (
-            4,
-            recorded("pdd", "case_ok"),
-            lambda body: pdd_cases.read_case(body, "2900000000000000001:7390000000000000001"),
-            plain,
-        ),
-        "pdd.read_answered": (
-            2,
-            recorded("pdd", "answer_stop_ok"),
-            lambda body: pdd_answers.read_answered(body, "7390000000000000001"),
-            plain,
-        ),
-        "pdd.read_error": (3, recorded("pdd", "write_back", "fetch"), pdd_error, plain),
+        **pdd_readers(recorded),
         "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (
             4,
