@@ -29,6 +29,7 @@ def application(world: World, clock: Clock) -> web.Application:
         [
             web.post("/taobao/router/rest", _taobao(world, clock)),
             web.post("/douyin/{group}/{call}", _douyin(world, clock)),
+            web.post("/pdd/api/router", _pinduoduo(world, clock)),
             web.post("/sf/std/service", _sf(world, clock)),
             web.get("/warehouse/{location}/events", _feed(world, clock, world.feed.events)),
             web.get("/warehouse/{location}/stock", _feed(world, clock, world.feed.stock)),
@@ -69,6 +70,17 @@ def _douyin(world: World, clock: Clock) -> Handler:
             await asyncio.sleep(world.latency.douyin_ms / 1000)
         try:
             return _limited(lambda: world.douyin.answer(path, request.query, body, clock()))
+        except AnswerLostError:
+            return _lost(request)
+
+    return handle
+
+
+def _pinduoduo(world: World, clock: Clock) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        form = _form(await request.read())
+        try:
+            return _limited(lambda: world.pinduoduo.answer(form, clock()))
         except AnswerLostError:
             return _lost(request)
 

@@ -52,6 +52,13 @@ def douyin_sign(query: Mapping[str, str], body: str, secret: str) -> str:
     raise ValueError("unknown sign_method")
 
 
+def pdd_sign(form: Mapping[str, str], secret: str) -> str:
+    """The `sign` of a call to Pinduoduo's router, upper-case hex: every parameter but `sign` counts."""
+    names = sorted((name for name in form if name != "sign"), key=str.encode)
+    glued = "".join(f"{name}{form[name]}" for name in names)
+    return hashlib.md5(f"{secret}{glued}{secret}".encode()).hexdigest().upper()
+
+
 def java_url_encode(text: str) -> str:
     """What ``java.net.URLEncoder.encode(text, "UTF-8")`` gives."""
     return "".join([_JAVA_OCTETS[octet] for octet in text.encode()])

@@ -10,6 +10,7 @@ from sandbox.hook import Receiver
 from sandbox.ledger import Ledger
 from sandbox.model import Plan
 from sandbox.people import person_of
+from sandbox.pinduoduo import PinduoduoPlatform
 from sandbox.sf import Courier
 from sandbox.sms import SmsProvider
 from sandbox.spec import Spec
@@ -45,6 +46,7 @@ class World:
         self.happenings = Happenings(self.book, spec.scenes)
         self.platform = Platform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
         self.douyin = Douyin(self.platform, plan, spec.secrets, self.happenings, self.waybills)
+        self.pinduoduo = PinduoduoPlatform(plan, spec.secrets, self.happenings, self.waybills, self.ledger)
         self.courier = Courier(plan.locations, spec.secrets, self.waybills, self.warehouses, self.ledger)
         self.courier.parcels.delays = spec.courier
         self.feed = Feed(self.warehouses, spec.secrets.warehouse_secret, self.ledger)

@@ -51,6 +51,8 @@ DOCUMENT = Document(
     receiver=RECEIVER,
 )
 CASE = "7390000000000000001"
+# Platforms that read a case by more than its number: how their adapter names it.
+CASE_NAMES = {"Pinduoduo": f"{ORDER}:{CASE}"}
 STOPPED = StopReport(
     case_id=CASE,
     platform_order_id=ORDER,
@@ -74,7 +76,7 @@ CALLS = {
         "reveal": lambda platform: platform.reveal({ORDER: "oaid-1", "2900000000000000002": "oaid-2"}, Purpose.LABEL),
         "write_back": lambda platform: platform.write_back(HANDOVER),
         "cases": lambda platform: collect(platform.after_sale.cases(WINDOW)),
-        "case": lambda platform: platform.after_sale.case(CASE),
+        "case": lambda platform: platform.after_sale.case(CASE_NAMES.get(type(platform).__name__, CASE)),
         "answer_stop": lambda platform: platform.after_sale.answer_stop(STOPPED),
     },
     CourierKind: {

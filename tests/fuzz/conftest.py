@@ -20,6 +20,7 @@ PERSONAL_FIELDS = {
     *("seller_memo", "buyer_alipay_no", "name", "mobile", "phone", "address_detail", "contact", "PhoneNumber"),
     *("buyer_words", "seller_words", "mask_post_receiver", "mask_post_tel", "decrypt_text", "reason_text"),
     *("encrypt_post_receiver", "encrypt_post_tel", "encrypt_detail"),
+    *("receiver_name_mask", "receiver_phone_mask", "receiver_address_mask", "buyer_memo", "decrypted_data"),
 }
 
 

@@ -43,6 +43,7 @@ from ops.faces.terminal.dry_run import dry_run_tree
 from ops.verbs.choose import numbered, read_names
 from ops.views.dry_run import normalize
 from sandbox.mutations import Mutations
+from tests.fuzz.pdd_readers import pdd_readers
 from workers.cli.options import Amount, Coming, Moment, Rate
 from workers.cli.values import WHOLE
 
@@ -312,6 +313,7 @@ def readers(trades, recorded):
             plain,
         ),
         "douyin.read_error": (3, recorded("douyin", "write_back", "fetch"), douyin_error, plain),
+        **pdd_readers(recorded),
         "sf.read_shipment": (7, sf_answers, shipment, closed),
         "sf.read_cancelled": (
             4,
@@ -401,7 +403,7 @@ def test_no_reader_raises_outside_the_tree(readers, mutations, mutations_wanted,
     assert all(
         refused[name]
         for name in readers
-        if name.startswith(("taobao.read_o", "douyin.read_o", "sf", "feed", "sms", "dry"))
+        if name.startswith(("taobao.read_o", "douyin.read_o", "pdd.read_o", "sf", "feed", "sms", "dry"))
     )
 
 

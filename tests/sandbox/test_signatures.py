@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.signatures import java_url_encode, same, sf_digest, tc3_signature, top_sign, webhook_signature
+from sandbox.signatures import java_url_encode, pdd_sign, same, sf_digest, tc3_signature, top_sign, webhook_signature
 
 FACTS = Path(os.environ.get("ORDERLANE_FACTS") or Path(__file__).parents[3] / "shared" / "facts")
 METHODS = {"top-md5": "md5", "top-tmc-connect": "md5", "top-hmac-md5": "hmac", "top-hmac-sha256": "hmac-sha256"}
@@ -131,3 +131,19 @@ def test_a_web_hook_secret_without_its_prefix_is_no_secret():
 
 def test_signatures_with_any_letters_can_be_compared():
     assert not same("ABC", "签名")
+
+
+def test_pinduoduo_s_own_sample():
+    """Printed in the vendor's signing guide."""
+    form = {
+        "access_token": "asd78172s8ds9a921j9qqwda12312w1w21211",
+        "client_id": "1",
+        "data_type": "XML",
+        "order_status": "1",
+        "page": "1",
+        "page_size": "10",
+        "timestamp": "1480411125",
+        "type": "pdd.order.number.list.get",
+    }
+    assert pdd_sign(form, "testSecret") == "E4DE3ED21002510DED352819E7AE6775"
+    assert pdd_sign({**form, "sign": "X"}, "testSecret") == "E4DE3ED21002510DED352819E7AE6775"
