@@ -44,14 +44,17 @@ UPDATE shipment SET call_deadline = NULL WHERE status = 'intended';
 -- name: repeated_moves
 -- A move that was recorded twice of one fulfillment order. Holds may come and go, each refusal of a warehouse leads back
 -- to the routing, and once more on, and what a stop has taken back is made anew.
-SELECT e.fulfillment_order_id, e.from_state, e.to_state FROM event AS e
-WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
-GROUP BY e.fulfillment_order_id, e.from_state, e.to_state
-HAVING count(*) > 1 + (SELECT count(*) FROM placement AS l
-                       WHERE l.fulfillment_order_id = e.fulfillment_order_id AND l.status = 'refused')
-                    + (SELECT count(*) FROM stop AS t
-                       WHERE t.fulfillment_order_id = e.fulfillment_order_id AND t.goal = 'rebuild'
-                         AND t.status IN ('stopped', 'withdrawn'));
+WITH repeated AS MATERIALIZED (
+    SELECT e.fulfillment_order_id, e.from_state, e.to_state, count(*) AS times FROM event AS e
+    WHERE e.from_state IS NOT NULL AND e.kind <> 'move_refused' AND 'on_hold' NOT IN (e.from_state, e.to_state)
+    GROUP BY e.fulfillment_order_id, e.from_state, e.to_state
+    HAVING count(*) > 1)
+SELECT r.fulfillment_order_id, r.from_state, r.to_state FROM repeated AS r
+WHERE r.times > 1 + (SELECT count(*) FROM placement AS l
+                     WHERE l.fulfillment_order_id = r.fulfillment_order_id AND l.status = 'refused')
+                  + (SELECT count(*) FROM stop AS t
+                     WHERE t.fulfillment_order_id = r.fulfillment_order_id AND t.goal = 'rebuild'
+                       AND t.status IN ('stopped', 'withdrawn'));
 
 -- name: texts
 -- Notices by text message, with what we believe became of each.
