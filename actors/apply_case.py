@@ -19,6 +19,7 @@ from domain.waivers import line_facts, lines_waived
 from infra.engine.actor import Runner, actor
 from infra.engine.replay import go_on
 from infra.engine.results import Finished, NewWork, Result, SubjectRef
+from infra.process.failpoints import failpoint
 from infra.queue.keys import BellKey
 from infra.tables.after_sale import PlatformCase, load_platform_cases, platform_cases_of_orders
 from infra.tables.holds import load_waivers, open_holds, release_holds
@@ -33,7 +34,6 @@ STEP = Step(
     subject=Subject.CASE,
     leads_to=("stop", "answer"),
     group="order",
-    failpoints=("decided",),
 )
 
 # A stop that ended like this is not asked for again: its end is what the platform hears.
@@ -140,6 +140,7 @@ class ApplyCase:
         results: list[Result] = []
         seen: set[int] = set()
         for case in cases:
+            failpoint(f"{STEP.name}.decide", case.id)
             if case.order_id is None or case.order_id not in applied:
                 ref = SubjectRef(case.id, Lane.P1, case.order_id)
                 results.append(Finished(ref, Done(facts={"case": case.case_id, "waits_for": "order"})))
