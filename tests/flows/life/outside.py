@@ -86,17 +86,24 @@ class Parcels:
     def __init__(self, world: World) -> None:
         self.world = world
         self.lost: dict[str, datetime] = {}
+        self._told_at: set[tuple[str, int]] = set()
 
     def left(self) -> list[Waybill]:
         return [one for one in self.world.waybills.by_number.values() if one.collected_at is not None]
 
     def tell(self, which: int, what: str, age_s: float, now: float) -> None:
-        """The courier tells of a parcel; it may tell late, so that an earlier event comes after a later one."""
+        """The courier tells of a parcel; it may tell late, so that an earlier event comes after a later one.
+
+        One event in a second: a locker and a signing have one code, and a second of one code is one event.
+        """
         left = self.left()
         if not left:
             return
         parcel = left[which % len(left)]
         at = max(parcel.collected_at or now, now - age_s)
+        while (parcel.number, int(at)) in self._told_at:
+            at += 1
+        self._told_at.add((parcel.number, int(at)))
         if what == "lost":
             self.lost.setdefault(parcel.number, datetime.fromtimestamp(int(at), tz=CST))
         else:
