@@ -106,7 +106,8 @@ class LabelStep:
         outdated = _take_unwanted(tx, [row for row in rows if row.state in STEP.works_in], orders)
         for row in rows:
             ref = ref_of(row, row.package_id)
-            may_book = ref.state in STEP.works_in
+            # A stop has made the order anew: it may be in this state again, with another package.
+            may_book = ref.state in STEP.works_in and not row.is_cancelled
             if may_book and not row.lines and row.status != "booked" and not row.is_asked_about:
                 finished.append(nothing_left(ref))
             elif row.order_id in outdated and may_book and row.status != "booked" and not row.is_asked_about:
@@ -177,7 +178,8 @@ class LabelStep:
             clear_calls(tx, clean)
         answers = {one.ref.subject_id: answer for one, answer in answered}
         told = [one for one, answer in answered if isinstance(answer, Waybill) and answer.alive]
-        unwanted = unwanted_packages(tx, [one.ref.subject_id for one in told if one.ref.state not in STEP.works_in])
+        late = [one.ref.subject_id for one in told if one.is_cancelled or one.ref.state not in STEP.works_in]
+        unwanted = unwanted_packages(tx, late)
         want_ends(tx, [_late(one) for one in told], unwanted)
         self._want_writebacks(tx, [one for one in told if one.ref.subject_id not in unwanted])
 
@@ -288,4 +290,5 @@ def _unlabelled(
         waivers=waivers,
         quantities=dict(row.lines),
         version=row.version,
+        is_cancelled=row.is_cancelled,
     )

@@ -31,6 +31,7 @@ class Unlabelled:
 
     `seen_before`: a call may have happened, so ask first. `may_book`: the order still wants a label; otherwise asking
     is all. `quantities`: pieces by line in the package. `version`: of the order's content.
+    `is_cancelled`: the order goes on without the package.
     """
 
     ref: SubjectRef
@@ -46,6 +47,7 @@ class Unlabelled:
     waivers: tuple[Waiver, ...]
     quantities: Mapping[str, int]
     version: bytes
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class UnlabelledRow(PackageRow):
 
     `early_s`: until the order may be labelled; 0: it may. `is_day_read`: that was read from the content that the order
     has, which a worker of an earlier version does not do. `lines`: (line, pieces) of the package. `version`: of the
-    order's content.
+    order's content. `is_cancelled`: the order goes on without the package.
     """
 
     number: int
@@ -54,6 +54,7 @@ class UnlabelledRow(PackageRow):
     weight_g: int
     status: str | None
     reference: str | None
+    is_cancelled: bool
     is_asked_about: bool
     busy_s: float
     early_s: float

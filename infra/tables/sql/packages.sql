@@ -34,7 +34,7 @@ SELECT id, fulfillment_order_id FROM made;
 SELECT p.id AS package_id, f.id AS fulfillment_order_id, f.state, f.lane,
        o.id AS order_id, o.platform, o.shop, o.platform_order_id,
        p.number, p.courier, p.account, p.location, p.service, p.weight_g, s.status, s.reference,
-       s.call_deadline IS NOT NULL AS is_asked_about,
+       p.cancelled_at IS NOT NULL AS is_cancelled, s.call_deadline IS NOT NULL AS is_asked_about,
        coalesce(greatest(0, extract(epoch FROM s.call_deadline - now())), 0)::float8 AS busy_s,
        coalesce(greatest(0, extract(epoch FROM o.ship_from - now())), 0)::float8 AS early_s,
        o.ship_from_of IS NOT DISTINCT FROM o.raw_payload_id AS is_day_read,

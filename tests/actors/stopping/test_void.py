@@ -5,6 +5,7 @@ import pytest
 from adapters.documents import DocumentRefusedError, RefusalCode
 from domain.errors import Conflict, Refused, Transient, UnknownOutcome
 from domain.holds import HoldCode
+from domain.stops import StopGoal
 from infra.engine.author import Author
 from ops.verbs.holds import release
 from ops.verbs.stop_orders import stop
@@ -163,3 +164,21 @@ def test_a_waybill_that_its_platform_was_told_is_somebodys_once_it_is_void(make_
     assert told.rows("SELECT facts ->> 'waybill', facts ->> 'told_to_platform' FROM order_case") == (
         [("SF0001", "true")] if kinds else []
     )
+
+
+def test_a_package_that_a_stop_has_cancelled_is_not_labelled_once_its_order_is_allocated_again(merchant, first, stops):
+    """Its label work may wait behind a limit for longer than the stop and the new routing last."""
+    merchant.stock(**{"TEE-1": 10})
+    merchant.deliver(first)
+    merchant.flow("route")
+    stops.ask(goal=StopGoal.REBUILD)
+    for step in ("stop", "review", "route"):
+        merchant.run(step)
+    assert (merchant.states(), stops.ends()) == (["allocated"], ["stopped"])
+    merchant.run("label")
+    assert merchant.courier.asked["create"] == 1
+    assert merchant.rows("SELECT cancelled_at IS NULL FROM package ORDER BY id") == [(False,), (True,)]
+    assert merchant.rows(
+        "SELECT p.cancelled_at IS NULL FROM shipment AS s JOIN package AS p ON p.id = s.package_id"
+    ) == [(True,)]
+    assert stops.breaches() == []
