@@ -210,7 +210,7 @@ def _wants_detail(one: AfterSaleCase) -> bool:
 
 
 async def _with_detail(port: AfterSale, listed: AfterSaleCase) -> AfterSaleCase:
-    """The case as its detail tells it. Raises what concerns the whole account."""
+    """The case with the fields of its detail. Raises errors that concern the whole account."""
     try:
         detail = await port.case(listed.case_id)
     except Refused as error:

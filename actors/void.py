@@ -111,7 +111,7 @@ class VoidStep:
         lock_subject_rows(tx, SubjectsQuery.PACKAGE, subject_ids)
         rows = load_unwanted(tx, subject_ids)
         left = [row for row in rows if row.status == "booked" and row.has_left and row.void not in _OVER]
-        # What has left is never voided, whoever still wants that.
+        # The waybill of a parcel that has left is never voided, even where a void is still due.
         note_voids(tx, {row.reference: VoidStatus.COLLECTED for row in left})
         shops = open_stops(tx, sorted({row.fulfillment_order_id for row in rows}))
         intents: list[Unwanted] = []

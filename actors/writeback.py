@@ -326,10 +326,10 @@ def _shown_as(status: PlatformStatus, one: PendingWriteback) -> str:
 def _with_divided(
     tx: Connection, intents: Sequence[PendingWriteback]
 ) -> tuple[list[PendingWriteback], list[PendingWriteback]]:
-    """The same intents; those of packages with a part of a line with what the platform has heard of the rest.
+    """The intents; an intent for a part of a line also says which other parts the platform was told.
 
-    Apart from them those that must wait until it is known what the platform has heard: more of a line would be
-    announced than is to come, and the platform refuses that.
+    Returned beside them: the intents that must wait until it is known which parts the platform was told. Told earlier,
+    they would announce more of a line than is to come, and the platform refuses that.
     """
     divided = divided_lines(tx, [one.ref.subject_id for one in intents if one.handover.divided])
     ready: list[PendingWriteback] = []

@@ -159,7 +159,10 @@ def _end_stopped(tx: Connection, step: str, endings: Sequence[EndingStop]) -> li
 
 
 def _release_of_content(tx: Connection, step: str, ids: Sequence[int]) -> set[int]:
-    """Release what the stop was held for, and what the review will ask anew; those that other holds keep."""
+    """Release the holds of these stops, and the holds that the review decides again.
+
+    Returns the fulfillment orders that other holds still keep on hold.
+    """
     if not ids:
         return set()
     held = {(id_, code, opened_by) for id_, holds in open_holds(tx, ids).items() for code, opened_by in holds}
@@ -170,7 +173,7 @@ def _release_of_content(tx: Connection, step: str, ids: Sequence[int]) -> set[in
 
 
 def _what_goes_on(tx: Connection, endings: Sequence[EndingStop]) -> list[_Stopped]:
-    """With the pieces that the order's present content still wants, of those that were not asked for."""
+    """The endings with the pieces that no stop has asked for and that the order's present content still has."""
     partial = [one for one in endings if _is_partial(one)]
     if partial:
         # The packages are cancelled, so nothing keeps pieces there that nobody wants any more.

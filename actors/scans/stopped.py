@@ -73,7 +73,7 @@ class ToldOfStop:
 
 
 def settle_stops(tx: Connection, told: Sequence[ToldOfStop]) -> dict[int, tuple[NewWork, ...]]:
-    """Write down what a page says of stops; the work of those that go on, by fulfillment order."""
+    """Store the answers about stops of one page. Returns the work of the stops that continue, by fulfillment order."""
     stop_documents(tx, [one.subject.reference for one in told if one.is_confirmed])
     note_recalls(tx, {one.subject.reference: RecallStatus.TOO_LATE for one in told if one.is_too_late})
     work = let_leave(tx, [one.subject for one in told if one.has_left])

@@ -146,7 +146,7 @@ def _pushed(route: Fields) -> tuple[TrackEvent, bool]:
 
 
 def _intercepted(kind: ParcelKind, route: Fields) -> ParcelKind:
-    """What the text of an event tells of an interception, where its code says nothing of the way."""
+    """The kind by the event's text, for an event about an interception whose code has no kind."""
     if kind is not ParcelKind.OTHER:
         return kind
     text = route.said("remark")

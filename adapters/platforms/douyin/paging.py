@@ -36,7 +36,7 @@ class DouyinPage(Generic[R]):
 
     @property
     def last(self) -> int | None:
-        """The second of the last row; None where the rows do not stand in the order of their changes."""
+        """The time of the last row in whole seconds; None where the rows are not sorted by the time of change."""
         seconds = [None if time is None else int(time.timestamp()) for time in self.times]
         if not seconds or None in seconds:
             return None
@@ -82,7 +82,7 @@ class DouyinListing(Generic[R]):
         return page
 
     async def _by_number(self, start: int, end: int, total: int) -> AsyncIterator[tuple[R, ...]]:
-        """All pages of a window: those that came in since the count, then backwards to the first."""
+        """All pages of a window: first the pages added since the count, then from the last page back to the first."""
         if total > describe.DEPTH_MAX:
             facts = {"total": total, NARROWER: True}
             raise Throttled("listing_too_deep", "more rows than the platform shows", facts, after_s=_SHORTER_WAIT_S)
